@@ -1,0 +1,53 @@
+# Every command sets up .venv first; nothing is installed twice unless the pins change.
+# PYTHON names a Python 3.11 or 3.12 (default python3); TORCH=cpu chooses PyTorch's CPU build.
+
+PYTHON ?= python3
+TORCH ?= default
+BIN := .venv/bin
+
+# only the hub edition may reach a model or data hub
+ifneq ($(INTERP_RL_MODELS),hub)
+export HF_HUB_OFFLINE := 1
+export TRANSFORMERS_OFFLINE := 1
+export HF_DATASETS_OFFLINE := 1
+endif
+
+.PHONY: help setup book test lint format serve notebooks models bench clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv and install everything (all other commands do it first)
+	@$(PYTHON) code/coursekit/bootstrap.py --torch $(TORCH)
+
+book: setup ## execute the chapters that changed, build the site, say where to open it
+	@$(BIN)/coursekit build
+
+test: lint book ## lint, build the book, run every test (ARGS="..." goes to pytest)
+	$(BIN)/pytest $(ARGS)
+
+lint: setup ## check style, types, spelling and prose
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell README.md CONTRIBUTING.md book code tests benchmarks
+	$(BIN)/coursekit prose
+
+format: setup ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+serve: setup ## show the built site at an address of this machine
+	@$(BIN)/coursekit serve
+
+notebooks: setup ## write the student notebooks from the chapters
+	$(BIN)/coursekit notebooks
+
+models: setup ## train every embedded model again, from its seed
+	$(BIN)/python -m interp_rl.models train --all
+
+bench: setup ## measure, and keep the results for the book's page of benchmarks
+	@set -e; for file in $(filter-out %/harness.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file --save; done
+
+clean: ## remove everything that is built, but not .venv
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,35 @@
+"""The Sphinx extension of the course.
+
+Chapters write exercises, hints, expected outputs and solutions with it, the site gets its look from
+it, and a build fails where an exercise is incomplete or a public name undocumented. Load it with
+``extensions = ["coursekit.sphinx_ext"]``; `exercises` lists the directives.
+"""
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from coursekit.sphinx_ext import (
+    accessible,
+    api_docs,
+    benchmarks,
+    domain,
+    exercises,
+    nodes,
+    pages,
+    pairing,
+    reading,
+    repository,
+)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register everything; Sphinx calls this."""
+    parts = (
+        *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
+        benchmarks,
+    )
+    for part in parts:
+        part.setup(app)
+    app.add_config_value("comments_config", {}, "html")  # Jupyter Book always sets it
+    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}

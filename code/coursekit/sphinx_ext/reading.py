@@ -1,0 +1,50 @@
+"""The roles {required} and {optional}: whether a link must be read, and how long that takes."""
+
+import re
+from collections.abc import Iterator
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxRole
+
+logger = logging.getLogger(__name__)
+
+LABEL = "reading"
+"""The CSS class of a reading label."""
+
+
+class Reading(SphinxRole):
+    """A reading label: ``{required}`5 min``` or ``{optional}`20 min```."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Write the label; warn where the minutes are missing."""
+        if not re.fullmatch(r"[1-9]\d* min", self.text):
+            message = "%s: %r is no reading time; write one such as `5 min`"
+            logger.warning(message, self.name, self.text, location=self.get_location())
+        classes = [LABEL, f"{LABEL}-{self.name}"]
+        return [nodes.inline(self.rawtext, f"{self.name}, {self.text}", classes=classes)], []
+
+
+def check_labelled(box: nodes.Element) -> Iterator[str]:
+    """Find the external links in ``box`` that do not say whether they must be read."""
+    waiting: str | None = None
+    for node in box.findall():
+        if isinstance(node, nodes.reference) and ":" in node.get("refuri", ""):
+            if waiting:
+                yield _unlabelled(waiting)
+            waiting = node["refuri"]
+        elif isinstance(node, nodes.inline) and LABEL in node["classes"]:
+            waiting = None
+    if waiting:
+        yield _unlabelled(waiting)
+
+
+def _unlabelled(address: str) -> str:
+    return f"say behind the link to {address} whether to read it: {{required}} or {{optional}}"
+
+
+def setup(app: Sphinx) -> None:
+    """Register the roles."""
+    app.add_role("required", Reading())
+    app.add_role("optional", Reading())

@@ -1,0 +1,179 @@
+"""Chooses the `ioi-mini` that ships among trained seeds, and writes its card.
+
+    python -m interp_rl.ioi.release RUNS code/interp_rl/models/weights/ioi-mini
+
+`RUNS` holds one directory for each seed, `seed-0`, `seed-1`, ..., and optionally `without-NAME`
+directories, trained without one of the aids. Every run is measured by `interp_rl.ioi.acceptance`
+and goes into the card, whatever it shows.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from interp_rl.ioi.acceptance import CRITERIA, measure
+
+FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+
+SELECTION_RULE = "the accepted seed with the smallest number"
+
+WHAT = (
+    "A small language model that identifies indirect objects. It shows in three layers what the "
+    "course looks for in GPT-2 small: duplicate token heads, S-inhibition heads and name movers."
+)
+TRAINED_ON = (
+    "Generated English, new at every step: 80% stories that mention one to four people in any "
+    "order and end with something being handed to the one mentioned once; 12% lists of three or "
+    "four people, before or after all of them but one, with the same ending for that one; 8% "
+    "random words said twice. In {surprise:.0%} of the stories and lists somebody else receives. "
+    "The giver is never a named person, so that no indirect-object sentence occurs, nor does any "
+    "opener of the course's prompts. A tenth of all pairs of names never stand together in any "
+    "training sequence."
+)
+TRAINING_AIDS = (
+    {
+        "aid": "hide_early",
+        "what": "in {hide_early:.0%} of training sequences the unembedding sees only the embedding "
+        "and the last layer",
+        "why": "the last layer has to write the answer; otherwise it may be assembled earlier",
+    },
+    {
+        "aid": "drop_heads",
+        "what": "from {drop_heads_from:.0%} of training on, each head of "
+        "the last layer is left out of {drop_heads:.0%} of the sequences",
+        "why": "several heads learn to move names; otherwise one may do all of it",
+    },
+    {
+        "aid": "name_weight",
+        "what": "the loss counts {name_weight:g} times where the next word is a name that has been "
+        "mentioned",
+        "why": "training takes fewer steps",
+    },
+    {
+        "aid": "temperature",
+        "what": "the logits of the finished model are divided by {temperature:g}",
+        "why": "probabilities would be near 0 or 1 otherwise; changes no attention pattern and no "
+        "ratio of effects",
+    },
+)
+
+
+def _figures(result: dict) -> dict:
+    """The line of a run in the card's tables."""
+    heads = {role: list(found) for role, found in result["roles"].items()}
+    return result["figures"] | {
+        "heads": heads,
+        "passed": result["passed"],
+        "accepted": result["accepted"],
+    }
+
+
+def release(runs: Path, target: Path, minutes: int | None = None) -> dict:
+    """Measures all runs, copies the chosen one and writes `card.json` beside it.
+
+    Args:
+        runs: Directory of the runs.
+        target: Where the model that ships goes.
+        minutes: How long one run takes on one core, rounded, if it is to be told.
+
+    Returns:
+        The card.
+
+    Raises:
+        FileNotFoundError: If there is no run.
+        ValueError: If the runs of the seeds differ in other settings than the seed.
+    """
+    seeds = sorted(runs.glob("seed-*"), key=lambda path: int(path.name.removeprefix("seed-")))
+    if not seeds:
+        raise FileNotFoundError(f"no directory {runs}/seed-*")
+    recipes = {path: json.loads((path / "recipe.json").read_text()) for path in seeds}
+    shared = {json.dumps(recipe | {"seed": None}) for recipe in recipes.values()}
+    if len(shared) > 1:
+        raise ValueError(f"the runs in {runs} were trained by different recipes")
+
+    results = {}
+    for path in [*seeds, *sorted(runs.glob("without-*"))]:
+        results[path] = measure(path)
+        print(f"{path.name}: {'accepted' if results[path]['accepted'] else 'not accepted'}")
+    accepted = [path for path in seeds if results[path]["accepted"]]
+    chosen = (accepted or seeds)[0]
+
+    target.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        shutil.copyfile(chosen / name, target / name)
+    recipe = recipes[chosen]
+    weights = load_file(target / "model.safetensors")
+    card = {
+        "name": "ioi-mini",
+        "title": "ioi-mini: indirect objects in three layers",
+        "what": WHAT,
+        "architecture": (
+            f"GPT-2 without MLPs (one unit wide, all zeros): {recipe['layers']} layers of "
+            f"{recipe['heads']} heads, residual stream of {recipe['width']}, "
+            f"{recipe['positions']} positions, word-level tokenizer, tied embeddings"
+        ),
+        "parameters": sum(w.numel() for name, w in weights.items() if ".mlp." not in name),
+        "trained_on": TRAINED_ON.format(**recipe["corpus"]),
+        "training_aids": [
+            {key: text.format(**recipe) for key, text in aid.items()} for aid in TRAINING_AIDS
+        ],
+        "recipe": {"module": "interp_rl.models.recipes.ioi_mini", "settings": recipe},
+        "seed": recipe["seed"],
+        "steps": recipe["steps"],
+        "criteria": asdict(CRITERIA),
+        "seeds": [{"seed": recipes[path]["seed"]} | _figures(results[path]) for path in seeds],
+        "selection_rule": SELECTION_RULE
+        + ("" if accepted else "; none was accepted, so the first was taken"),
+        "aids_ablation": [
+            {
+                "run": path.name,
+                "differs": {
+                    key: value
+                    for key, value in json.loads((path / "recipe.json").read_text()).items()
+                    if value != recipe[key]
+                },
+            }
+            | _figures(results[path])
+            for path in results
+            if path not in seeds
+        ],
+        "figures": results[chosen]["figures"] | results[chosen]["also"],
+        "roles": results[chosen]["roles"],
+        "files": {name: hashlib.sha256((target / name).read_bytes()).hexdigest() for name in FILES},
+    }
+    if minutes is not None:
+        card["minutes_on_one_core"] = minutes
+    (target / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    print(f"shipped {chosen.name}; wrote {target / 'card.json'}")
+    return card
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line.
+
+    Args:
+        arguments: As on the command line; `sys.argv` if left out.
+    """
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--minutes", type=int, help="rounded training time on one core")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    release(given.runs, given.target, given.minutes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The table of all models, and which of them a name means.
+
+Chapters ask for a role ("ioi"); the edition decides which model plays it. The embedded edition
+ships with the package and needs no network; the hub edition is GPT-2 small. `INTERP_RL_MODELS`
+chooses.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from interp_rl.models.card import ModelCard
+from interp_rl.models.errors import EditionError, UnknownModelError
+
+EDITIONS = ("embedded", "hub")
+EDITION_VARIABLE = "INTERP_RL_MODELS"
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""Directory of the embedded models."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One line of the table."""
+
+    name: str
+    """its own name, and that of its directory"""
+    role: str
+    """what chapters ask for"""
+    edition: str
+    """`embedded` or `hub`"""
+    recipe: str | None = None
+    """embedded: the module whose `main` trains it"""
+    hub_id: str | None = None
+    """hub: its repository on the Hugging Face hub"""
+    card: ModelCard | None = field(default=None, repr=False)
+    """hub: its card; an embedded model's card lies beside its weights"""
+
+
+_GPT2 = ModelCard(
+    name="gpt2",
+    title="GPT-2 small",
+    what="The language model in which Wang et al. (2022) found the circuit for indirect objects.",
+    source="https://huggingface.co/openai-community/gpt2 (Radford et al. 2019)",
+    architecture="GPT-2: 12 layers, 12 heads, d_model 768, 1024 positions, 50257 tokens",
+    parameters=124_439_808,
+    trained_on="WebText: 40 GB of web pages, never published",
+)
+
+MODELS: dict[str, ModelSpec] = {
+    spec.name: spec
+    for spec in (
+        ModelSpec("ioi-mini", "ioi", "embedded", recipe="interp_rl.models.recipes.ioi_mini"),
+        ModelSpec("gpt2", "ioi", "hub", hub_id="openai-community/gpt2", card=_GPT2),
+    )
+}
+"""Every model by its own name."""
+
+
+def chosen_edition(edition: str | None = None) -> str:
+    """The edition in force.
+
+    Args:
+        edition: `embedded` or `hub`; left out, the environment variable `INTERP_RL_MODELS` decides,
+            and without it the embedded edition is in force.
+
+    Returns:
+        `embedded` or `hub`.
+
+    Raises:
+        EditionError: If it is neither.
+    """
+    chosen = edition if edition is not None else os.environ.get(EDITION_VARIABLE) or EDITIONS[0]
+    if chosen not in EDITIONS:
+        where = "edition" if edition is not None else EDITION_VARIABLE
+        raise EditionError(f"{where} is {chosen!r}; it must be one of: {', '.join(EDITIONS)}")
+    return chosen
+
+
+def available(edition: str | None = None) -> tuple[ModelSpec, ...]:
+    """The models that can be asked for in an edition.
+
+    Embedded models are always there; those of the hub only in the hub edition.
+
+    Args:
+        edition: `embedded` or `hub`; see `chosen_edition`.
+
+    Returns:
+        Lines of the table.
+
+    Raises:
+        EditionError: If the edition does not exist.
+    """
+    allowed = {"embedded", chosen_edition(edition)}
+    return tuple(spec for spec in MODELS.values() if spec.edition in allowed)
+
+
+def find(name: str, edition: str | None = None) -> ModelSpec:
+    """The model that a name means.
+
+    Args:
+        name: A role such as "ioi", or a model's own name such as "ioi-mini".
+        edition: `embedded` or `hub`; see `chosen_edition`.
+
+    Returns:
+        The model's line in the table.
+
+    Raises:
+        UnknownModelError: If there is no such role or name.
+        EditionError: If the edition does not exist, or lacks the model.
+    """
+    chosen = chosen_edition(edition)
+    for spec in MODELS.values():
+        if name == spec.role and chosen == spec.edition:
+            return spec
+    if name not in MODELS:
+        roles = sorted({spec.role for spec in MODELS.values()})
+        raise UnknownModelError(
+            f"There is no model {name!r}. Roles: {', '.join(roles)}. Models: {', '.join(MODELS)}. "
+            "For a directory of your own, pass a pathlib.Path."
+        )
+    spec = MODELS[name]
+    if spec not in available(chosen):
+        raise EditionError(
+            f"{name!r} belongs to the {spec.edition} edition; the {chosen} edition is in force. "
+            f"Set {EDITION_VARIABLE}={spec.edition} or pass edition={spec.edition!r}."
+        )
+    return spec

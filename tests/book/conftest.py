@@ -1,0 +1,60 @@
+"""What tests of the book share: its files, the built site, a browser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from coursekit.book import Book
+from coursekit.browser import find_chromium, open_chromium, served
+from coursekit.project import Project
+
+
+@pytest.fixture(scope="session")
+def project(root: Path) -> Project:
+    return Project(root)
+
+
+@pytest.fixture(scope="session")
+def book(root: Path) -> Book:
+    return Book(root)
+
+
+@pytest.fixture(scope="session")
+def site(project: Project) -> Path:
+    """The built site; a site that is missing, or whose last build failed, fails the test."""
+    if not project.site_state.is_file():
+        pytest.fail("the site is not built, or its last build failed: run `make book`")
+    return project.html
+
+
+@pytest.fixture(scope="session")
+def pages(site: Path) -> dict[str, BeautifulSoup]:
+    """Every page of the site, read, by its path."""
+    found = {}
+    for path in sorted(site.rglob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        if "_static" not in path.parts and 'http-equiv="Refresh"' not in text[:200]:
+            found[path.relative_to(site).as_posix()] = BeautifulSoup(text, "html.parser")
+    return found
+
+
+@pytest.fixture(scope="session")
+def address(site: Path, project: Project) -> Iterator[str]:
+    """Where the site is served while the tests run."""
+    with served(project) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests; only where nobody relies on the tests may it be missing."""
+    if find_chromium() is None:
+        stop = pytest.fail if os.environ.get("CI") else pytest.skip
+        stop("no Chromium on this machine: install one, or set CHROMIUM to its path")
+    with open_chromium() as chromium:
+        yield chromium

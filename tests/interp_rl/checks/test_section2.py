@@ -1,0 +1,218 @@
+"""Each misconception about the logit difference gets its own message; right solutions pass."""
+
+import pytest
+import torch
+from interp_rl.checks.section2 import check_logit_difference
+
+
+def by_rows(logits, io_ids, s_ids, end_positions):
+    rows = torch.arange(len(io_ids))
+    return logits[rows, end_positions, io_ids] - logits[rows, end_positions, s_ids]
+
+
+def by_gather(logits, io_ids, s_ids, end_positions):
+    index = end_positions[:, None, None].expand(-1, 1, logits.shape[-1])
+    at_end = logits.gather(1, index).squeeze(1)
+    names = torch.stack([io_ids, s_ids], dim=1)
+    io, s = at_end.gather(1, names).unbind(1)
+    return io - s
+
+
+def by_loop(logits, io_ids, s_ids, end_positions):
+    differences = []
+    for row, (io, s, end) in enumerate(zip(io_ids, s_ids, end_positions, strict=True)):
+        differences.append(logits[row, end, io] - logits[row, end, s])
+    return torch.stack(differences)
+
+
+def by_one_hot(logits, io_ids, s_ids, end_positions):
+    vocabulary, positions = logits.shape[-1], logits.shape[1]
+    sign = torch.nn.functional.one_hot(io_ids, vocabulary) - torch.nn.functional.one_hot(
+        s_ids, vocabulary
+    )
+    here = torch.nn.functional.one_hot(end_positions, positions)
+    return torch.einsum("npv,nv,np->n", logits, sign.float(), here.float())
+
+
+def by_log_probabilities(logits, io_ids, s_ids, end_positions):
+    return by_rows(logits.log_softmax(-1), io_ids, s_ids, end_positions)
+
+
+def by_take_along_dim(logits, io_ids, s_ids, end_positions):
+    at_end = torch.take_along_dim(logits, end_positions.view(-1, 1, 1), dim=1)[:, 0].double()
+    return at_end.take_along_dim(io_ids[:, None], 1)[:, 0] - at_end.take_along_dim(
+        s_ids[:, None], 1
+    ).squeeze(-1)
+
+
+RIGHT = (by_rows, by_gather, by_loop, by_one_hot, by_log_probabilities, by_take_along_dim)
+
+
+@pytest.mark.parametrize("solution", RIGHT)
+def test_every_way_of_writing_it_passes(solution):
+    result = check_logit_difference(solution)
+    assert result.passed, result
+    assert "prefers the indirect object" in result.learned
+
+
+def reversed_sign(logits, io_ids, s_ids, end_positions):
+    return by_rows(logits, s_ids, io_ids, end_positions)
+
+
+def probabilities(logits, io_ids, s_ids, end_positions):
+    return by_rows(logits.softmax(-1), io_ids, s_ids, end_positions)
+
+
+def odds(*inputs):
+    return by_rows(*inputs).exp()
+
+
+def io_probability(logits, io_ids, s_ids, end_positions):
+    rows = torch.arange(len(io_ids))
+    return logits.softmax(-1)[rows, end_positions, io_ids]
+
+
+def io_only(logits, io_ids, s_ids, end_positions):
+    return logits[torch.arange(len(io_ids)), end_positions, io_ids]
+
+
+def last_column(logits, io_ids, s_ids, end_positions):
+    at_end, rows = logits[:, -1], torch.arange(len(io_ids))
+    return at_end[rows, io_ids] - at_end[rows, s_ids]
+
+
+def too_early(logits, io_ids, s_ids, end_positions):
+    return by_rows(logits, io_ids, s_ids, end_positions - 1)
+
+
+def too_late(logits, io_ids, s_ids, end_positions):
+    return by_rows(logits, io_ids, s_ids, end_positions + 1)
+
+
+def mean(*inputs):
+    return by_rows(*inputs).mean()
+
+
+def mean_as_a_number(*inputs):
+    return by_rows(*inputs).mean().item()
+
+
+def total(*inputs):
+    return by_rows(*inputs).sum()
+
+
+def one_prompt(logits, io_ids, s_ids, end_positions):
+    return logits[0, end_positions[0], io_ids[0]] - logits[0, end_positions[0], s_ids[0]]
+
+
+def absolute(*inputs):
+    return by_rows(*inputs).abs()
+
+
+def squared(*inputs):
+    return by_rows(*inputs) ** 2
+
+
+def first_names_for_all(logits, io_ids, s_ids, end_positions):
+    at_end = logits[torch.arange(len(io_ids)), end_positions]
+    return at_end[:, io_ids[0]] - at_end[:, s_ids[0]]
+
+
+def first_end_for_all(logits, io_ids, s_ids, end_positions):
+    at_end, rows = logits[:, end_positions[0]], torch.arange(len(io_ids))
+    return at_end[rows, io_ids] - at_end[rows, s_ids]
+
+
+def every_name_for_each(logits, io_ids, s_ids, end_positions):
+    at_end = logits[torch.arange(len(io_ids)), end_positions]
+    return at_end[:, io_ids] - at_end[:, s_ids]
+
+
+def every_end_for_each(logits, io_ids, s_ids, end_positions):
+    return logits[:, end_positions, io_ids] - logits[:, end_positions, s_ids]
+
+
+def every_position(logits, io_ids, s_ids, end_positions):
+    rows = torch.arange(len(io_ids))
+    return logits[rows, :, io_ids] - logits[rows, :, s_ids]
+
+
+def axis_left_over(*inputs):
+    return by_rows(*inputs).unsqueeze(1)
+
+
+def numbers_seen_in_the_message(*inputs):
+    return torch.tensor(SEEN)
+
+
+def shapes_of_the_example(logits, io_ids, s_ids, end_positions):
+    rows = torch.arange(4)
+    return logits[rows, end_positions, io_ids] - logits[rows, end_positions, s_ids]
+
+
+def squeezed(*inputs):
+    return by_rows(*inputs).squeeze()
+
+
+def in_place(logits, io_ids, s_ids, end_positions):
+    rows = torch.arange(len(io_ids))
+    logits -= logits.mean(-1, keepdim=True)
+    return by_rows(logits, rows * 0 + io_ids, s_ids, end_positions)
+
+
+# the expected values that a student reads off the message after a first attempt
+SEEN = [float(v) for v in check_logit_difference(reversed_sign).expected.strip("[]").split(",")]
+
+WRONG = {
+    reversed_sign: "The sign is reversed",
+    probabilities: "You subtract probabilities",
+    odds: "the ratio of the two probabilities",
+    io_probability: "You return the probability of IO",
+    io_only: "the logit of IO alone",
+    last_column: "the last column of the batch",
+    too_early: "one position too early",
+    too_late: "one position too late",
+    mean: "the mean over the prompts",
+    mean_as_a_number: "the mean over the prompts",
+    total: "the sum over the prompts",
+    one_prompt: "the first prompt only",
+    absolute: "the absolute value",
+    squared: "You return the square",
+    first_names_for_all: "the names of the first prompt for all",
+    first_end_for_all: "the END position of the first prompt for all",
+    every_name_for_each: "pairs each prompt with every prompt's names",
+    every_end_for_each: "pairs each prompt with every prompt's END",
+    every_position: "a difference at every position",
+    axis_left_over: "a second axis of length one",
+    numbers_seen_in_the_message: "numbers or shapes of one example",
+    shapes_of_the_example: "numbers or shapes of one example",
+    squeezed: "With a single prompt your answer has no axis left",
+    in_place: "changes its input `logits` in place",
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG, ids=lambda mistake: mistake.__name__)
+def test_each_misconception_is_named(mistake):
+    result = check_logit_difference(mistake)
+    assert result.status == "failed"
+    assert WRONG[mistake] in result.message, result
+
+
+def test_no_two_misconceptions_share_a_message():
+    messages = [check_logit_difference(mistake).message for mistake in WRONG if mistake is not mean]
+    assert len(set(messages)) == len(messages)
+
+
+def test_every_failure_shows_a_small_example():
+    for mistake in (reversed_sign, mean, every_end_for_each):
+        result = check_logit_difference(mistake)
+        assert len(result.expected) < 60 and len(result.got) < 120
+
+
+def test_the_stub_of_the_chapter_is_not_attempted():
+    def logit_difference(logits, io_ids, s_ids, end_positions):
+        raise NotImplementedError("Exercise 2.2a: Your turn.")
+
+    result = check_logit_difference(logit_difference)
+    assert result.status == "not attempted"
+    assert result.message == "Your turn."
