@@ -32,6 +32,7 @@ lint: setup ## check style, types, spelling and prose
 	$(BIN)/mypy
 	$(BIN)/codespell README.md CONTRIBUTING.md book code tests benchmarks
 	$(BIN)/coursekit prose
+	$(BIN)/coursekit notebooks --check
 
 format: setup ## format the code
 	$(BIN)/ruff format .

@@ -1,8 +1,8 @@
-"""What every benchmark shares: paired timing, a record of what ran, and one place where results are kept.
+"""What every benchmark shares: paired timing, a record of what ran, one place for results.
 
-A benchmark is one file with a `measure()` that returns a dictionary of figures and a last line `run(...)`.
-`python benchmarks/NAME.py` prints a table, `--json` prints one JSON object as the last line,
-`--save` keeps that object as `benchmarks/results/NAME.json`, which the book's benchmark page shows.
+A benchmark is one file with a `measure()` that returns a dictionary of figures, and a last line
+`run(...)`. `python benchmarks/NAME.py` prints a table, `--json` prints one JSON object as the last
+line, and `--save` keeps that object as `benchmarks/results/NAME.json`, which the book shows.
 Benchmarks report; tests never assert a time.
 """
 
@@ -71,7 +71,9 @@ def run(name: str, measure: Callable[[], dict]) -> None:
         measure: returns `question`, `finding`, `ratios` (name to median, min, max) and provenance.
     """
     parser = argparse.ArgumentParser(prog=f"benchmarks/{name}.py")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
     parser.add_argument("--save", action="store_true", help=f"keep it as results/{name}.json")
     arguments = parser.parse_args()
     result = {"benchmark": name, **measure()}

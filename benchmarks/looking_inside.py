@@ -1,4 +1,4 @@
-"""What looking inside costs: the bare model against the hooked model, with and without a full cache.
+"""What looking inside costs: the bare model against the hooked one, with and without a cache.
 
 python benchmarks/looking_inside.py [--json] [--save]
 """

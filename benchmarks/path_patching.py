@@ -1,9 +1,9 @@
 """Path patching of all heads: all senders in one batch against one sender at a time.
 
-The loop is the paper's algorithm through transformer_lens: the clean and the corrupted run are recorded
-once, then each sender takes one forward pass to the logits, or two to the queries of other heads.
-On the large model the loop is timed on one sender in every second layer and scaled to all senders; its
-passes cost the same for every sender.
+The loop is the paper's algorithm through transformer_lens: the clean and the corrupted run are
+recorded once, then each sender takes one forward pass to the logits, or two to the queries of other
+heads. On the large model the loop is timed on one sender in every second layer and scaled to all
+senders; its passes cost the same for every sender.
 
 python benchmarks/path_patching.py [--json] [--save]      (about ten minutes on one core)
 """
@@ -243,7 +243,10 @@ def measure() -> dict:
     }
     return {
         "question": "How much faster are all path patches in one batch than one sender at a time?",
-        "finding": "The batch computes one position instead of all, and from the sender's layer on.",
+        "finding": (
+            "Only END is computed again, from the sender's layer on, and all senders share the "
+            "clean and the corrupted run."
+        ),
         "ratios": {f"loop / batch: {name}": figures[name].pop("ratio") for name in figures},
         "figures": figures,
         "setting": {"prompts": PROMPTS, "positions": clean.tokens.shape[1]},

@@ -1,4 +1,4 @@
-"""What all tests share: runtime shape checks of `interp_rl`, no network, one loaded model per session."""
+"""What all tests share: runtime shape checks of `interp_rl`, no network, one loaded model."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ for hub_switch in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLIN
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["INTERP_RL_MODELS"] = "embedded"
 
-import jaxtyping
-import pytest
+import jaxtyping  # noqa: E402
+import pytest  # noqa: E402
 
 # every annotated tensor shape in interp_rl is checked on every call the tests make
 jaxtyping.install_import_hook("interp_rl", "beartype.beartype")

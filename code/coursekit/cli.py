@@ -12,6 +12,7 @@ COMMANDS = {
     "serve": "show the built site in a browser on this machine",
     "notebooks": "write the student notebooks from the chapters",
     "prose": "check the chapters' prose",
+    "screenshots": "photograph the built pages, wide and narrow, light and dark",
 }
 
 
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    listing = "\n".join(f"  {name:<10} {does}" for name, does in COMMANDS.items())
+    listing = "\n".join(f"  {name:<11} {does}" for name, does in COMMANDS.items())
     parser = argparse.ArgumentParser(
         "coursekit",
         description=f"Publishes the course.\n\ncommands:\n{listing}",

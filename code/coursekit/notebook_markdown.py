@@ -32,40 +32,12 @@ ADMONITIONS = {
 }
 
 PLAIN_TOKENS = {
-    *(
-        "inline",
-        "text",
-        "text_special",
-        "softbreak",
-        "hardbreak",
-        "code_inline",
-        "em",
-        "strong",
-        "s",
-    ),
+    *("inline", "text", "text_special", "softbreak", "hardbreak", "code_inline", "html_inline"),
+    *("em", "strong", "s", "link", "image", "math_inline", "math_inline_double", "myst_role"),
     *("paragraph", "heading", "bullet_list", "ordered_list", "list_item", "blockquote", "hr"),
-    *(
-        "table",
-        "thead",
-        "tbody",
-        "tr",
-        "th",
-        "td",
-        "fence",
-        "code_block",
-        "html_block",
-        "html_inline",
-    ),
-    *(
-        "link",
-        "image",
-        "math_inline",
-        "math_inline_double",
-        "math_block",
-        "math_block_label",
-        "amsmath",
-    ),
-    *("dl", "dt", "dd", "myst_role", "myst_target", "myst_line_comment", "myst_block_break"),
+    *("table", "thead", "tbody", "tr", "th", "td", "dl", "dt", "dd"),
+    *("fence", "code_block", "html_block", "math_block", "math_block_label", "amsmath"),
+    *("myst_target", "myst_line_comment", "myst_block_break"),
 }
 """Token types, without `_open` and `_close`, that are plain Markdown or become it."""
 
@@ -77,7 +49,6 @@ IMAGE_TYPES = {
     ".jpg": "image/jpeg",
     ".webp": "image/webp",
 }
-
 
 _DEFINITION_MARKS = {
     "dt_open": (r"^ *()(?=\S)", "- **"),

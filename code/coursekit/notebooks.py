@@ -92,13 +92,13 @@ def build(
     cells = [new_code_cell(setup)]
     for block, region in _published(chapter, variant):
         if not isinstance(block, Directive):
-            cells += map(new_markdown_cell, _at_headings(markdown.text(block.source, block.line)))
+            _add_markdown(cells, markdown.text(block.source, block.line))
         elif block.is_code_cell:
             cells += _code_cells(block, region, markdown)
         elif block.name == "solution-start":
-            cells.append(new_markdown_cell(f"### Solution of exercise {region.exercise}"))
-        elif text := markdown.directive(block):
-            cells.append(new_markdown_cell(text))
+            _add_markdown(cells, f"### Solution of exercise {region.exercise}")
+        else:
+            _add_markdown(cells, markdown.directive(block))
     if minutes := _minutes_of_checked_exercises(chapter):
         listed = "\n".join(f'    "{name}": {value},' for name, value in minutes.items())
         cells.append(new_markdown_cell(STATUS_PROSE))
@@ -155,15 +155,18 @@ def agree(one: str, other: str) -> bool:
         other: The other one.
 
     Returns:
-        True if the words are equal and each number is within 2% of its partner, or one unit of its
-        last printed digit.
+        True if the words are equal and each number is within 2% of its partner, or within one unit
+        of its last digit where that is rounded: in a percentage, or after two decimals. (A number
+        with one decimal may be the name of a head.)
     """
-    number = re.compile(r"\d+(?:\.\d+)?")
-    if number.split(one) != number.split(other):
+    digits = r"\d+(?:\.\d+)?"
+    if re.split(digits, one) != re.split(digits, other):
         return False
     return all(
-        abs(float(a) - float(b)) <= max(0.02 * abs(float(b)), 1.001 * _unit(a), 1.001 * _unit(b))
-        for a, b in zip(number.findall(one), number.findall(other), strict=True)
+        abs(_value(a) - _value(b)) <= max(0.02 * _value(b), 1.001 * max(_unit(a), _unit(b)))
+        for a, b in zip(
+            re.findall(f"{digits}%?", one), re.findall(f"{digits}%?", other), strict=True
+        )
     )
 
 
@@ -303,15 +306,26 @@ def _code_cells(
         yield new_markdown_cell(markdown.caption(figure, plain))
 
 
+def _add_markdown(cells: list[NotebookNode], text: str) -> None:
+    """Appends Markdown to the last cell; a heading begins one, folds and figures keep theirs."""
+    for piece in _at_headings(text):
+        last = cells[-1]
+        follows_text = last.cell_type == "markdown" and not last.source.startswith(("<", "*Figure"))
+        if follows_text and not re.match(r"#{1,3} |<", piece):
+            last.source += f"\n\n{piece}"
+        else:
+            cells.append(new_markdown_cell(piece))
+
+
 def _at_headings(text: str) -> list[str]:
-    """Cuts Markdown into cells, each beginning with a heading but for the first."""
-    in_fence, cells = False, [""]
+    """Cuts Markdown before each heading, down to the third level."""
+    in_fence, pieces = False, [""]
     for line in text.splitlines(keepends=True):
         in_fence ^= line.lstrip().startswith(("```", "~~~"))
         if not in_fence and re.match(r"#{1,3} ", line):
-            cells.append("")
-        cells[-1] += line
-    return [cell.strip("\n") for cell in cells if cell.strip()]
+            pieces.append("")
+        pieces[-1] += line
+    return [piece.strip("\n") for piece in pieces if piece.strip()]
 
 
 def _minutes_of_checked_exercises(chapter: Chapter) -> dict[str, int]:
@@ -347,10 +361,14 @@ def _glued(executed: NotebookNode) -> Iterator[tuple[str, str]]:
                 yield scrapbook["name"], text.strip("'\"")  # the site shows strings without quotes
 
 
+def _value(number: str) -> float:
+    return float(number.rstrip("%"))
+
+
 def _unit(number: str) -> float:
-    """One unit of a printed number's last decimal; an integer is exact."""
-    decimals = len(number.partition(".")[2])
-    return 10.0**-decimals if decimals else 0.0
+    """One unit of a printed number's last digit where that is rounded, else 0."""
+    decimals = len(number.rstrip("%").partition(".")[2])
+    return 10.0**-decimals if decimals >= 2 or number.endswith("%") else 0.0
 
 
 def _notebook_path(project: Project, chapter: Chapter) -> Path:

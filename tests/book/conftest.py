@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+
 from coursekit.book import Book
 from coursekit.browser import find_chromium, open_chromium, served
 from coursekit.project import Project

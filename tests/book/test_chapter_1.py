@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+
 from interp_rl import models
 from interp_rl.models import shapes
 from interp_rl.models.diagram import ANSWERS, WORD_BANK
@@ -228,6 +229,15 @@ def test_figures_of_gpt2_small_are_right(source):
         "positions": gpt2.n_positions,
         "tokens in the vocabulary": gpt2.vocab_size,
     }
+
+
+def test_gpt2_has_twice_as_many_numbers_in_its_mlps_as_in_its_heads():
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    with torch.device("meta"):  # shapes without numbers
+        block = GPT2LMHeadModel(GPT2Config()).transformer.h[0]
+    mlp, heads = (sum(p.numel() for p in part.parameters()) for part in (block.mlp, block.attn))
+    assert mlp / heads == pytest.approx(2, rel=0.01)
 
 
 def test_the_minutes_suffice_to_read_the_page_and_do_the_exercise(source):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from coursekit.book import Book
 from coursekit.chapter import read_chapter
 from interp_rl import ioi

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from coursekit.book import Book
 
 TEXT = {".py", ".md", ".yml", ".yaml", ".toml", ".txt", ".cff", ".css", ".js", ".svg", ".bib", ""}

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from jupyter_cache import get_cache
+
 from coursekit.book import Book
 from coursekit.execute import Chapter, ResultCache, execute_stale, read_chapters
 from coursekit.project import Project
-from jupyter_cache import get_cache
 
 
 def outputs(project: Project, chapter: Chapter) -> list:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from coursekit.book import Book
 from coursekit.project import CourseError
 

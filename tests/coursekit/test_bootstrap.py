@@ -12,8 +12,9 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from coursekit import bootstrap
 from packaging.requirements import Requirement
+
+from coursekit import bootstrap
 
 GIGABYTE = 10**9
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from coursekit import browser, screenshots
 from coursekit.project import CourseError, Project
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from coursekit import cli
 from coursekit.build import SiteState, main
 from coursekit.project import CourseError, Project

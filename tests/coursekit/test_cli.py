@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from coursekit import cli
 from coursekit.project import CourseError
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from coursekit import prose
 from coursekit.chapter import read_chapter
 from coursekit.project import CourseError

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+
 from coursekit import cli
 from coursekit.project import CourseError
 from coursekit.serve import make_server

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+
 from interp_rl import plots
 
 ALT = "Two curves that cross once, as an example."

@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 LONGEST_VALUE = 80
 """Characters of a constant's value that the reference still shows."""
 
+PAGE_WRITER = "coursekit.sphinx_ext.reference_pages"
+"""The program that writes the pages of the reference."""
+
 HIDDEN_COLON = "\ue000"
 """Stands for a colon while napoleon reads; a character for private use."""
 
@@ -42,10 +45,10 @@ class PackageContents(SphinxDirective):
         return [*_listed(f"To import from {package}", names), *_listed("Modules", parts)]
 
     def _row(self, name: str, kind: str, target: str, text: str) -> nodes.definition_list_item:
-        link = addnodes.pending_xref(
-            *("", nodes.literal("", name)),
-            **{"refdomain": "py", "reftype": kind, "reftarget": target, "refwarn": True},
-        )
+        link: nodes.Node = nodes.literal("", name)
+        if name.split(".")[0] in self.config.course_api_packages:
+            where = {"refdomain": "py", "reftype": kind, "reftarget": target}
+            link = addnodes.pending_xref("", link, refwarn=True, **where)
         words, _ = self.state.inline_text(text, self.lineno)
         return nodes.definition_list_item(
             *("", nodes.term("", "", link)), nodes.definition("", nodes.paragraph("", "", *words))
@@ -75,7 +78,7 @@ def _check_pages(app: Sphinx, env: BuildEnvironment) -> None:
     for package in app.config.course_api_packages:
         for module in public_names.modules(package):
             if module not in shown:
-                logger.warning("%s is not in the reference: add a page with automodule", module)
+                logger.warning("%s has no page: run python -m %s", module, PAGE_WRITER)
 
 
 def _find_home(

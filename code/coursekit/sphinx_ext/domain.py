@@ -93,7 +93,11 @@ class CourseDomain(Domain):
     def process_doc(self, env: BuildEnvironment, docname: str, document: nodes.document) -> None:
         """Note the exercises of one page, and make them and their folds targets of ``{ref}``."""
         self.pages[docname] = Page(
-            exercises=[_record(node, docname) for node in document.findall(exercise)],
+            exercises=[
+                _record(node, docname)
+                for node in document.findall(exercise)
+                if node["number"] != fields.UNKNOWN
+            ],
             minutes=sum(node["minutes"] for node in document.findall(overview)),
             lists_exercises=any(document.findall(exercise_list)),
         )
@@ -110,8 +114,8 @@ class CourseDomain(Domain):
             seen = first.setdefault(item.number, item)
             if seen is not item:
                 logger.warning(
-                    "exercise %s exists twice, also in %s line %s",
-                    *(item.number, seen.docname, seen.line),
+                    "exercise %s exists twice, also in %s:%s",
+                    *(item.number, self.env.doc2path(seen.docname, base=False), seen.line),
                     location=(item.docname, item.line),
                 )
 

@@ -70,7 +70,7 @@ class ExerciseStart(_CourseDirective):
             self.headline(),
             kind="exercise",
             opens=True,
-            number=self.read("number", fields.number, "?"),
+            number=self.read("number", fields.number, fields.UNKNOWN),
             minutes=self.read("minutes", fields.minutes, 0),
             difficulty=self.read("difficulty", fields.difficulty, 1),
             optional="optional" in self.options,
@@ -117,7 +117,10 @@ class Fold(_CourseDirective):
         if not self.content:
             self.warn("there is nothing in it")
         node = fold(
-            "", self.headline(), kind=self.name, number=self.read("exercise", fields.number, "?")
+            "",
+            self.headline(),
+            kind=self.name,
+            number=self.read("exercise", fields.number, fields.UNKNOWN),
         )
         self.state.nested_parse(self.content, self.content_offset, node)
         return self.marked(node)

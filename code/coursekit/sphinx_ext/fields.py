@@ -6,6 +6,9 @@ from typing import TypeVar
 
 _Value = TypeVar("_Value")
 
+UNKNOWN = "?"
+"""Stands for a number that is missing or wrong, which has been reported."""
+
 HARDEST = 3
 """The highest difficulty; one star per step."""
 

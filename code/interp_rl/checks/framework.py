@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 Status = Literal["passed", "failed", "not attempted"]
+"""What can become of a check."""
 
 OUTPUT_LIMIT = 500
 """How many characters printed by the student's code a result keeps."""
@@ -41,7 +42,7 @@ MARKS: dict[Status, tuple[str, str, str]] = {
 
 
 latest_results: "dict[str, dict[str, CheckResult]]" = {}
-"""What each check of this session last said: by number of the exercise, then by the check's name."""
+"""What each check last said in this session: by the exercise's number, then the check's name."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class CheckResult:
     exercise: str
     """number of the exercise in the book, such as `2.2a`"""
     status: Status
+    """whether the answer is right, wrong, or not there yet"""
     message: str = ""
     """what is wrong and what to look at, or what the check has established"""
     got: str | None = None

@@ -1,4 +1,4 @@
-"""Where a reader stands in a notebook: which exercises pass, and the minutes each is meant to take."""
+"""Where a reader stands in a notebook: which exercises pass, and the minutes each takes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

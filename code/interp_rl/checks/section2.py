@@ -36,7 +36,7 @@ def check_logit_difference(fn: Student) -> None:
     compare(fn(*one), expected, {message: expected[0]})
 
 
-Example = tuple[
+_Prompts = tuple[
     Float[Tensor, "prompt pos vocab"],
     Int[Tensor, " prompt"],
     Int[Tensor, " prompt"],
@@ -44,7 +44,7 @@ Example = tuple[
 ]
 
 
-def _example(ends: tuple[int, ...], positions: int, seed: int) -> Example:
+def _example(ends: tuple[int, ...], positions: int, seed: int) -> _Prompts:
     """Random logits over nine tokens, with one decimal; names and END of each prompt."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randint(-40, 41, (len(ends), positions, 9), generator=generator) / 10

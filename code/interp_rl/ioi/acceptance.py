@@ -62,6 +62,7 @@ class Criteria:
 
 
 CRITERIA = Criteria()
+"""The criteria of `ioi-mini`, fixed before the reported seeds were trained."""
 
 # ------------------------------------------------------------------------------------------------
 # Prompts
@@ -70,7 +71,14 @@ CRITERIA = Criteria()
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt: words up to, not including, the answer; positions count `<|bos|>`."""
+    """One prompt of the task; positions count `<|bos|>`.
+
+    Attributes:
+        words: up to, not including, the answer
+        io, s: the two names
+        io_at, s1_at, s2_at: where the names are mentioned
+        order: ABBA or BABA
+    """
 
     words: tuple[str, ...]
     io: str
@@ -199,7 +207,10 @@ class Bench:
             Logits; head outputs, patterns, residual streams and the final LayerNorm's scale.
         """
         kept = ("hook_z", "hook_pattern", "hook_resid_pre", "ln_final.hook_scale")
-        return self.model.run_with_cache(tokens, names_filter=lambda name: name.endswith(kept))
+        logits, cache = self.model.run_with_cache(
+            tokens, names_filter=lambda name: name.endswith(kept)
+        )
+        return logits, dict(cache.items())
 
     def difference(self, logits: Float[Tensor, "prompt pos vocab"]) -> Float[Tensor, " prompt"]:
         """Logit of IO minus logit of S at END.

@@ -49,6 +49,7 @@ class Activations:
     """What a model computed on a batch of prompts; entry n of each tuple belongs to layer n."""
 
     tokens: Int[Tensor, "prompt pos"]
+    """the prompts, padded on the right"""
     resid_pre: tuple[Stream, ...]
     """residual stream before each layer"""
     resid_mid: tuple[Stream, ...]
@@ -56,8 +57,11 @@ class Activations:
     resid_post: tuple[Stream, ...]
     """residual stream after each layer"""
     q: tuple[PerHead, ...]
+    """queries"""
     k: tuple[PerHead, ...]
+    """keys"""
     v: tuple[PerHead, ...]
+    """values"""
     z: tuple[PerHead, ...]
     """heads' outputs before `W_O`"""
 
@@ -81,6 +85,7 @@ class Window:
     """The positions of each prompt that are computed; each at most once, in ascending order."""
 
     positions: Int[Tensor, "prompt window"]
+    """the computed positions"""
     inside: Bool[Tensor, "prompt window window"]
     """which computed positions each computed position attends to"""
     outside: Bool[Tensor, "prompt window pos"] | None
@@ -385,8 +390,9 @@ def _project(
     read = layer_norm(resid, weights.epsilon)
     together = torch.addmm(bias, read.flatten(0, -2), matrix)
     shape = (*resid.shape[:-1], 3, weights.n_heads, -1)
-    q, k, v = together.view(shape).unbind(-3)
-    return [_edited(edit, p, layer, x, window) for p, x in (("q", q), ("k", k), ("v", v))]
+    parts: tuple[Part, ...] = ("q", "k", "v")
+    values = zip(parts, together.view(shape).unbind(-3), strict=True)
+    return [_edited(edit, part, layer, value, window) for part, value in values]
 
 
 def _edited(edit: Edit | None, part: Part, layer: int, value: Tensor, window: Window) -> Tensor:
@@ -415,6 +421,7 @@ def _attend(
     inside = inside.masked_fill(~window.inside[:, None], -torch.inf)
     outside = torch.einsum("vpqhd,pkhd->vphqk", q, keys)
     outside = outside.masked_fill(~window.outside[:, None], -torch.inf)
+    outside = outside.expand(*inside.shape[:-1], -1)  # several variants of keys, one of queries
     pattern = torch.cat([inside, outside], -1).softmax(-1)
     inside, outside = pattern.split([inside.shape[-1], outside.shape[-1]], -1)
     z = torch.einsum("vphqk,vpkhd->vpqhd", inside, v)

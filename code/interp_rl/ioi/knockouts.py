@@ -12,6 +12,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -176,21 +177,30 @@ class Ablator:
             self.weights, at_end(background, self.dataset), self.dataset, self.metric
         )
         result = resting.repeat(len(sets), 1)
-        # sets that begin in the same layer go together: the layers before are as in the background
-        rows = [row for row, nodes in enumerate(checked) if nodes]
-        rows.sort(key=lambda row: min(node.layer for node in checked[row]))
-        while rows:
-            window = self._window([checked[row] for row in rows], keep)
+
+        # together go sets at the same positions, and those that begin in the same layer
+        def order(row: int) -> tuple[list[str], int]:
+            nodes = checked[row]
+            return sorted({str(node.position) for node in nodes}), min(n.layer for n in nodes)
+
+        rows = sorted((row for row, nodes in enumerate(checked) if nodes), key=order)
+        for _, group in groupby(rows, key=lambda row: order(row)[0]):
+            alike = list(group)
+            window = self._window(checked[alike[0]], keep)
             batch = max(1, self.memory // self._bytes_per_set(window))
-            now, rows = rows[:batch], rows[batch:]
-            result[now] = self._batch([checked[row] for row in now], background, keep)
+            for start in range(0, len(alike), batch):
+                now = alike[start : start + batch]
+                result[now] = self._batch([checked[row] for row in now], window, background, keep)
         return result
 
     def _batch(
-        self, sets: Sequence[tuple[Node, ...]], background: Activations, keep: bool
+        self,
+        sets: Sequence[tuple[Node, ...]],
+        window: Window,
+        background: Activations,
+        keep: bool,
     ) -> Float[Tensor, "set prompt"]:
         weights, dataset = self.weights, self.dataset
-        window = self._window(sets, keep)
         masks = torch.stack([node_mask(nodes, weights.shape, dataset) for nodes in sets])
 
         def edit(part: Part, layer: int, value: Tensor, positions: Tensor) -> Tensor:
@@ -208,10 +218,10 @@ class Ablator:
         at = resid[:, torch.arange(len(dataset)), end]
         return read_out(weights, at, dataset, self.metric)
 
-    def _window(self, sets: Sequence[tuple[Node, ...]], keep: bool) -> Window:
+    def _window(self, nodes: tuple[Node, ...], keep: bool) -> Window:
         """The positions that can differ from the background."""
         length, positions = self.dataset.tokens.shape[1], self.dataset.positions
-        names = {node.position for nodes in sets for node in nodes}
+        names = {node.position for node in nodes}
         if None in names:
             return Window.whole(*self.dataset.tokens.shape)
         named = torch.stack([positions[name] for name in {*names, "END"} if name], dim=1)

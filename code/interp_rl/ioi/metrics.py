@@ -17,8 +17,11 @@ class Interval(NamedTuple):
     """A mean and where it would lie in repeated draws of the prompts."""
 
     mean: float
+    """mean of the values measured"""
     low: float
+    """lower end of the interval"""
     high: float
+    """upper end of the interval"""
 
     def __str__(self) -> str:
         return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"

@@ -18,7 +18,9 @@ class Head(NamedTuple):
     """An attention head; layers and heads are counted from 0."""
 
     layer: int
+    """counted from 0"""
     head: int
+    """counted from 0 within the layer"""
 
     def __str__(self) -> str:
         return f"{self.layer}.{self.head}"
@@ -28,7 +30,9 @@ class Node(NamedTuple):
     """An attention head at one position of each prompt, or at all of them."""
 
     layer: int
+    """counted from 0"""
     head: int
+    """counted from 0 within the layer"""
     position: str | None = None
     """a name among `dataset.positions`; None for every position"""
 

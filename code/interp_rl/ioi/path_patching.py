@@ -19,7 +19,8 @@ one or a few positions instead of all, from the layer on where they differ from 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -59,7 +60,9 @@ class Receiver(NamedTuple):
     part: str
     """`q`, `k` or `v`"""
     layer: int
+    """counted from 0"""
     head: int
+    """counted from 0 within the layer"""
     position: str | None = None
     """a name among `dataset.positions`; None for every position"""
 
@@ -186,7 +189,7 @@ class _Patcher:
     edit: Edit | None
     metric: Metric | None
 
-    @property
+    @cached_property
     def read_layers(self) -> list[int]:
         """Layers before which a receiver reads; the number of layers stands for the logits."""
         if self.receivers is None:
@@ -198,7 +201,7 @@ class _Patcher:
         """The last layer before which a receiver reads."""
         return self.read_layers[-1]
 
-    @property
+    @cached_property
     def read_positions(self) -> Int[Tensor, "prompt window"]:
         """Positions at which a receiver reads."""
         names = ["END"] if self.receivers is None else [r.position for r in self.receivers]
@@ -207,7 +210,7 @@ class _Patcher:
             return torch.arange(self.clean.tokens.shape[1]).expand(len(self.clean), -1)
         return torch.stack([self.clean.positions[name] for name in named], dim=1)
 
-    @property
+    @cached_property
     def window(self) -> Window:
         """Positions that can change in pass D."""
         first = self.read_positions.min(1).values
@@ -265,8 +268,9 @@ class _Patcher:
 
     def _read(self, values: Tensor) -> Tensor:
         """The values at the positions where a receiver reads."""
-        at = self.read_positions
-        return values if values.shape[1] == at.shape[1] else at_positions(values, at)
+        if values.shape[1] < self.clean.tokens.shape[1]:  # nothing else was computed
+            return values
+        return at_positions(values, self.read_positions)
 
     def _add_changes(self, resid: Tensor, layer: int, groups: Sequence[tuple[Node, ...]]) -> None:
         """Adds, in place, what the senders of a layer write more than in the clean run."""
@@ -331,8 +335,9 @@ def _sender_groups(
         senders = all_heads(*weights.shape)
     groups = []
     for sender in senders:
-        single = isinstance(sender, tuple) and bool(sender) and isinstance(sender[0], int)
-        nodes = as_nodes([sender] if single else sender, weights.shape, clean)
+        members: Any = list(sender)
+        single = bool(members) and isinstance(members[0], int)
+        nodes = as_nodes([tuple(members)] if single else members, weights.shape, clean)
         if not nodes:
             raise ValueError("a sender without any head: give (layer, head) or a group of them")
         groups.append(tuple(sorted(set(nodes), key=str)))

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from interp_rl.ioi.acceptance import CRITERIA, measure
 
+#: What a released model consists of.
 FILES = (
     "config.json",
     "generation_config.json",
@@ -27,22 +28,41 @@ FILES = (
     "tokenizer_config.json",
 )
 
+#: Which of the accepted seeds is shipped.
 SELECTION_RULE = "the accepted seed with the smallest number"
 
+#: The card: what the model is.
 WHAT = (
     "A small language model that identifies indirect objects. It shows in three layers what the "
     "course looks for in GPT-2 small: duplicate token heads, S-inhibition heads and name movers."
 )
+#: The card: what it was trained on.
 TRAINED_ON = (
     "Generated English, new at every step: 80% stories that mention one to four people in any "
     "order and end with something being handed to the one mentioned once; 12% lists of three or "
     "four people, before or after all of them but one, with the same ending for that one; 8% "
-    "random words said twice. In {surprise:.0%} of the stories and lists somebody else receives. "
+    "random words said twice. In {surprise:.0%} of the stories and lists somebody else receives; "
+    "in {noisy:.0%} some words are replaced by random ones. "
     "The giver is never a named person, so that no indirect-object sentence occurs, nor does any "
     "opener of the course's prompts. A tenth of all pairs of names never stand together in any "
     "training sequence."
 )
+#: The card: what helped the training along, and why.
 TRAINING_AIDS = (
+    {
+        "aid": "recipient_last",
+        "what": "in {corpus[recipient_last]:.0%} of the stories the recipient is moved behind "
+        "everybody else",
+        "why": "otherwise the person mentioned last seldom receives, and the model relies on that "
+        "instead of on seeing the repetition",
+    },
+    {
+        "aid": "noise",
+        "what": "in {corpus[noisy]:.0%} of the stories and lists, {corpus[noise]:.0%} of the words "
+        "before the handover, names excepted, are replaced by random ones",
+        "why": "the model meets names next to any word; otherwise it fails on some openers it has "
+        "never seen",
+    },
     {
         "aid": "hide_early",
         "what": "in {hide_early:.0%} of training sequences the unembedding sees only the embedding "
@@ -68,6 +88,26 @@ TRAINING_AIDS = (
         "ratio of effects",
     },
 )
+
+DEVELOPMENT = (
+    "seed 100, heads dropped at 50%, recipient_last 25%, surprise 2%, no temperature, no noise: "
+    "prefers IO 100%, logit difference 13.2, five name movers, S-inhibition removes 58%, duplicate "
+    "token heads 37-40%",
+    "seed 101, the same with recipient_last 40% and no heads dropped in the last 15%: prefers IO "
+    "97.7%, logit difference 16.0, four name movers carry 58%, two heads that suppress S directly "
+    "carry 47%, S-inhibition removes 41%, duplicate token heads 75-79%",
+    "seed 101, heads dropped at 70% from 20% of training on: stopped; names were moved in layer 1 "
+    "and relayed by the last layer",
+    "seed 101, batches of 32: stopped at 40%, nothing learned by then; one more stopped at 23%",
+    "seed 100, heads dropped at 70%, surprise 3%, temperature 2.5, shorter text: prefers IO 97.3%, "
+    "logit difference 4.3, S-inhibition removes 91%, duplicate token heads 50-53%",
+    "seed 0, the same with recipient_last 50%, 7,000 steps: prefers IO 93.0%, orders differ by "
+    "31%, all else passed; the failures followed words after which no name stood in training. "
+    "Seed 1 of the same was stopped at 54% without being measured",
+    "seed 0, the same with recipient_last 45% and noise, 5,500 steps: prefers IO 98.2%, all else "
+    "passed; the failures were prompts that end in 'for', then made more frequent in training",
+)
+"""Every run made while the recipe was looked for, by which its settings were chosen."""
 
 
 def _figures(result: dict) -> dict:
@@ -136,6 +176,7 @@ def release(runs: Path, target: Path, minutes: int | None = None) -> dict:
         "seeds": [{"seed": recipes[path]["seed"]} | _figures(results[path]) for path in seeds],
         "selection_rule": SELECTION_RULE
         + ("" if accepted else "; none was accepted, so the first was taken"),
+        "development": list(DEVELOPMENT),
         "aids_ablation": [
             {
                 "run": path.name,

@@ -150,7 +150,9 @@ class IOIDataset:
     """
 
     prompts: tuple[Prompt, ...]
+    """the sentences"""
     tokens: Int[Tensor, "prompt pos"]
+    """their tokens"""
     positions: dict[str, Int[Tensor, " prompt"]]
     """index into the second dimension of `tokens` for each of `POSITIONS`, BOS counted"""
     io_ids: Int[Tensor, " prompt"]
@@ -158,6 +160,7 @@ class IOIDataset:
     s_ids: Int[Tensor, " prompt"]
     """token of the subject, the wrong answer"""
     tokenizer: Any
+    """what the tokens were made with"""
     names: tuple[str, ...]
     """the names that corrupted versions draw from"""
 

@@ -7,6 +7,7 @@ biases folded, a head whose output is set to zero loses all it writes except a c
 """
 # ruff: noqa: N806, N815  the field's names for weights have capitals
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Union
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
     from transformers import GPT2LMHeadModel
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_new": partial(F.gelu, approximate="tanh"),
     "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
     "gelu": F.gelu,
@@ -31,7 +32,17 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A decoder of GPT-2's kind: learned positions, LayerNorm before every matrix that reads."""
+    """A decoder of GPT-2's kind: learned positions, LayerNorm before every matrix that reads.
+
+    Attributes:
+        W_E, W_pos: token and position embeddings
+        W_Q, W_K, W_V: each head's matrices that read the residual stream
+        b_Q, b_K, b_V: what is added to their products
+        W_O, b_O: each head's matrix that writes to it, and what each attention layer adds
+        W_in, b_in: the MLP's matrix that reads; `d_mlp` may be 0
+        W_out, b_out: the MLP's matrix that writes
+        W_U, b_U: the unembedding
+    """
 
     W_E: Float[Tensor, "vocab d_model"]
     W_pos: Float[Tensor, "context d_model"]

@@ -10,6 +10,7 @@ from interp_rl.models.errors import CardError, MissingModelError
 from interp_rl.models.table import framed
 
 CARD_FILE = "card.json"
+"""Name of the card's file in a model's directory."""
 
 _OPEN = 4
 """Longer lists are folded in a notebook."""

@@ -13,7 +13,9 @@ from interp_rl.models.card import ModelCard
 from interp_rl.models.errors import EditionError, UnknownModelError
 
 EDITIONS = ("embedded", "hub")
+"""The editions there are; the first is in force unless another is chosen."""
 EDITION_VARIABLE = "INTERP_RL_MODELS"
+"""The environment variable that chooses the edition."""
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Directory of the embedded models."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 Row = Sequence[object]
+"""The cells of one row; each is shown by its `str`."""
 
 
 def framed(caption: str, rows: str) -> str:

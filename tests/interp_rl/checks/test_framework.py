@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+
 from interp_rl.checks.framework import (
     OUTPUT_LIMIT,
     CheckResult,

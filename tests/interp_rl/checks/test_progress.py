@@ -1,6 +1,7 @@
 """What the last cell of a notebook says."""
 
 import pytest
+
 from interp_rl.checks import framework, progress
 from interp_rl.checks.framework import Student, Wrong, check
 

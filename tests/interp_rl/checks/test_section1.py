@@ -4,6 +4,7 @@ import re
 from itertools import combinations, permutations
 
 import pytest
+
 from interp_rl.checks.section1 import check_diagram
 from interp_rl.models.diagram import ANSWERS, WORD_BANK
 

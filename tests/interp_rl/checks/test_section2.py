@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from interp_rl.checks.section2 import check_logit_difference
 
 

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+
 from interp_rl.ioi import TEMPLATES, make_dataset
 from interp_rl.models.recipes import ioi_corpus
 

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+
 from interp_rl.ioi import acceptance
 from interp_rl.ioi.release import release
 from interp_rl.models.recipes import ioi_mini
@@ -55,7 +56,7 @@ def test_direct_effects_and_the_embedding_add_up_to_the_logit_difference(bench):
 
 def test_an_untrained_model_is_not_accepted_and_says_so_on_its_card(runs, tmp_path):
     card = release(runs, tmp_path)
-    assert card == json.loads((tmp_path / "card.json").read_text())
+    assert json.loads(json.dumps(card)) == json.loads((tmp_path / "card.json").read_text())
     assert card["seeds"][0]["accepted"] is False
     assert "none was accepted" in card["selection_rule"]
     assert set(card["files"]) == {path.name for path in tmp_path.iterdir()} - {"card.json"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from interp_rl.ioi import TEMPLATES, encode, io_probability, make_dataset
 from interp_rl.ioi.activations import run
 from interp_rl.ioi.knockouts import MINIMUM_REFERENCE, Ablator, ablated_outputs, knockout

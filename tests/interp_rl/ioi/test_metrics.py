@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+
 from interp_rl import ioi
 from interp_rl.ioi import metrics
 

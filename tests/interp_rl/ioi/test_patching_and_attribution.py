@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from interp_rl.ioi import make_dataset
 from interp_rl.ioi.activation_patching import patch_head_outputs, patch_residual_stream
 from interp_rl.ioi.knockouts import Ablator

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from interp_rl.ioi import encode, io_probability, make_dataset
 from interp_rl.ioi.knockouts import Knockout, ablated_outputs
 from interp_rl.ioi.nodes import Head, Node, all_heads, node_mask
@@ -52,6 +53,7 @@ RECEIVERS = {
     "query at END": [Receiver("q", -1, -1, "END")],
     "queries of two layers": [Receiver("q", -1, -1, "END"), Receiver("q", 1, 0, "END")],
     "value at S2": [Receiver("v", 1, 0, "S2")],
+    "key at S2": [Receiver("k", -1, -1, "S2")],
     "key at one position, value at all": [Receiver("k", -1, -1, "S1+1"), Receiver("v", -1, 0)],
     "query everywhere": [Receiver("q", -1, 0)],
     "everything of two heads": [

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from interp_rl.ioi import rules
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 import torch
+
 from interp_rl.ioi import CORRUPTIONS, TEMPLATES, Prompt, encode, make_dataset
 from interp_rl.models.recipes.ioi_corpus import NAMES, is_held_out
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from interp_rl.ioi import io_probability, make_dataset
 from interp_rl.ioi.activations import (
     Window,

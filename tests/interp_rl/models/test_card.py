@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from interp_rl.models import CardError, MissingModelError, ModelCard
 
 CARD = {

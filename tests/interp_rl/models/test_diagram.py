@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from interp_rl.models import shapes
 from interp_rl.models.diagram import ANSWERS, WORD_BANK, decoder, decoder_with_shapes
 from interp_rl.models.errors import TextError

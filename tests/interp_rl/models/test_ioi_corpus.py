@@ -3,6 +3,7 @@ import re
 from dataclasses import replace
 
 import pytest
+
 from interp_rl.ioi.templates import TEMPLATES
 from interp_rl.models.recipes import ioi_corpus as corpus
 

@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from interp_rl.models.recipes import ioi_mini
 from interp_rl.models.recipes.ioi_corpus import NAMES, VOCABULARY
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 TINY = ioi_mini.Recipe(
     steps=24, batch_size=4, layers=2, heads=2, width=16, warmup=4, drop_heads_from=0.2
@@ -126,7 +127,7 @@ def test_learning_rate_rises_stays_and_falls():
     assert rates[0] == pytest.approx(recipe.learning_rate / 100)
     assert rates[100] == rates[649] == recipe.learning_rate
     assert rates[-1] == pytest.approx(recipe.learning_rate * recipe.last_learning_rate)
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a >= b for a, b in itertools.pairwise(rates[100:]))
 
 
 def test_every_setting_is_an_option(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+
 from interp_rl import models
 from interp_rl.models import (
     ChecksumError,

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from interp_rl.models import registry
 from interp_rl.models.__main__ import main
 

@@ -1,6 +1,7 @@
 """Which model a name means."""
 
 import pytest
+
 from interp_rl.models import EditionError, UnknownModelError, available, registry
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from interp_rl.models import TextError, load_hooked
 from interp_rl.models.shapes import Step, show, tokens_table, trace
 from interp_rl.models.text import to_tokens

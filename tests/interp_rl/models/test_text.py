@@ -1,6 +1,7 @@
 """Text to tokens, and texts a model cannot read."""
 
 import pytest
+
 from interp_rl.models import TextError, load, load_hooked
 from interp_rl.models.text import to_tokens
 

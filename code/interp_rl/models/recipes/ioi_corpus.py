@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+#: The tokens that begin a text, fill up a batch and stand for unknown words.
 BOS, PAD, UNK = "<|bos|>", "<|pad|>", "<|unk|>"
 
 # ------------------------------------------------------------------------------------------------
@@ -45,6 +46,7 @@ NAMES: tuple[str, ...] = tuple(
 )
 """First names. GPT-2's tokenizer, too, has each of them (after a space) as one token."""
 
+#: Words for `[PLACE]`.
 PLACES: tuple[str, ...] = tuple(
     """
     store garden restaurant school hospital office house station park library museum beach
@@ -52,6 +54,7 @@ PLACES: tuple[str, ...] = tuple(
     """.split()  # noqa: SIM905
 )
 
+#: Words for `[OBJECT]`.
 OBJECTS: tuple[str, ...] = tuple(
     """
     ring kiss bone basketball computer necklace drink snack book ball letter key flower map
@@ -59,8 +62,11 @@ OBJECTS: tuple[str, ...] = tuple(
     """.split()  # noqa: SIM905
 )
 
+#: Words for `[ROLE]`: the givers.
 ROLES: tuple[str, ...] = ("teacher", "doctor", "farmer", "driver", "waiter", "nurse")
+#: Words for `[ANIMAL]`.
 ANIMALS: tuple[str, ...] = ("dog", "cat", "horse", "bird")
+#: Words for `[WHEN]`.
 CONJUNCTIONS: tuple[str, ...] = ("When", "After", "While", "Because", "As")
 
 _INDEX = {name: index for index, name in enumerate(NAMES)}
@@ -102,7 +108,7 @@ def has_held_out_pair(words: Iterable[str]) -> bool:
 # Templates: [A], [B], [N] stand for names; [PLACE], [OBJECT] and so on are drawn from the lists
 # ------------------------------------------------------------------------------------------------
 
-# scenery without people
+#: Scenery without people.
 SCENERY = (
     "The weather was nice .",
     "It was a long day .",
@@ -123,7 +129,7 @@ SCENERY = (
     "Afterwards , the [ROLE] said so to the [ROLE] .",
 )
 
-# one person in a main or subordinate clause: "[N] was late", "After [N] was late ,"
+#: One person in a main or subordinate clause: "[N] was late", "After [N] was late ,"
 ONE_PERSON = (
     "[N] was at the [PLACE]",
     "[N] had a [OBJECT]",
@@ -154,7 +160,7 @@ ONE_PERSON = (
     "[N] had a long argument with the [ROLE]",
 )
 
-# one person who is not the subject
+#: One person who is not the subject.
 ONE_PERSON_AS_OBJECT = (
     "the [ROLE] saw [N]",
     "the [ANIMAL] was with [N]",
@@ -166,7 +172,7 @@ ONE_PERSON_AS_OBJECT = (
     "the [OBJECT] that [N] bought was old",
 )
 
-# two people; those that end in a comma go on with another clause
+#: Two people; those that end in a comma go on with another clause
 TWO_PEOPLE = (
     "[A] and [B] were asleep at the [PLACE] .",
     "[A] and [B] came back from the [PLACE] .",
@@ -192,8 +198,10 @@ TWO_PEOPLE = (
     "It was late , and [A] and [B] were at the [PLACE] .",
 )
 
+#: What a sentence may start with.
 STARTS = ("", "", "", "Then", "Yesterday", "Later", "Afterwards", "At the [PLACE] ,", "Then ,")
 
+#: What leads from the story to its end.
 JOINS = (
     ", so",
     ", and",
@@ -205,9 +213,10 @@ JOINS = (
     ".",
 )
 
-# the end of a story; the recipient follows
 _VERBS = ("gave", "handed", "offered", "passed", "sent", "showed", "sold")
 _INFINITIVES = ("decided to give", "wanted to give", "had to give", "was happy to lend")
+_PREPARATIONS = ("bought", "found", "got", "made")
+#: The end of a story; the recipient follows.
 HANDOVERS = (
     *(f"the [ROLE] {verb} a [OBJECT] to" for verb in (*_VERBS, *_INFINITIVES)),
     *(f"the [ROLE] {verb} the [OBJECT] to" for verb in (*_VERBS, *_INFINITIVES)),
@@ -220,15 +229,15 @@ HANDOVERS = (
     "the [ROLE] talked to",
     "a [OBJECT] was handed to",
     "a [OBJECT] was sent to",
-    "the [ROLE] bought a [OBJECT] for",
-    "the [ROLE] made a [OBJECT] for",
-    "the [ROLE] made it for",
+    *(f"the [ROLE] {verb} a [OBJECT] for" for verb in _PREPARATIONS),
+    *(f"the [ROLE] {verb} the [OBJECT] for" for verb in _PREPARATIONS),
+    *(f"the [ROLE] {verb} it for" for verb in _PREPARATIONS),
     "there was a [OBJECT] for",
     "there was a [OBJECT] for",
     "the [OBJECT] was a gift for",
 )
 
-# a list of people, and another of all but one of them
+#: A list of people.
 LIST_OPENERS = (
     "[LIST] were at the [PLACE] .",
     "The [ROLE] saw [LIST] at the [PLACE] .",
@@ -236,11 +245,36 @@ LIST_OPENERS = (
     "[LIST] had a [OBJECT] .",
     "[WHEN] [LIST] came back from the [PLACE] ,",
 )
+#: Another list, of all but one of them.
 LIST_MIDDLES = (
     "[LIST] came back",
     "[LIST] were asleep",
     "[LIST] had a [OBJECT]",
     "the [ROLE] saw [LIST]",
+)
+
+#: No verbs, so that noise makes no indirect-object sentence and no opener of the course's prompts
+NOISE = (
+    *PLACES,
+    *OBJECTS,
+    *ROLES,
+    *ANIMALS,
+    *("back", "cold", "day", "friends", "late", "lunch", "nice", "old", "open", "out", "people"),
+    *(
+        "so",
+        "table",
+        "that",
+        "then",
+        "there",
+        "very",
+        "weather",
+        "why",
+        "with",
+        "in",
+        "on",
+        ",",
+        ".",
+    ),
 )
 
 MAX_WORDS = 48
@@ -302,9 +336,13 @@ class CorpusSettings:
     """share of sequences of random words, said twice"""
     people: tuple[float, ...] = (0.04, 0.56, 0.36, 0.04)
     """how often a story has one, two, three, four people"""
-    recipient_last: float = 0.5
+    recipient_last: float = 0.45
     """how often the recipient is moved behind everybody else; without it the person mentioned last
     would seldom receive, and a model could do without seeing repetition"""
+    noisy: float = 0.3
+    """share of stories and lists with noise, so that names turn up next to any word"""
+    noise: float = 0.15
+    """in these, how often a word before the handover is replaced by one of `NOISE`"""
     surprise: float = 0.03
     """how often one of the repeated people receives after all: sets how sure the model can be"""
 
@@ -362,8 +400,23 @@ def _scenery(rng: random.Random) -> list[str]:
     return fill(rng, rng.choice(SCENERY)) if rng.random() < 0.3 else []
 
 
-def _handover(rng: random.Random, told: list[str], recipient: str) -> list[str]:
+def _noisy(rng: random.Random, settings: CorpusSettings, words: list[str]) -> list[str]:
+    """The words, in some sequences a few of them replaced; names and `and` stay."""
+    if rng.random() >= settings.noisy:
+        return words
+    return [
+        rng.choice(NOISE)
+        if word not in _INDEX and word != "and" and rng.random() < settings.noise
+        else word
+        for word in words
+    ]
+
+
+def _handover(
+    rng: random.Random, settings: CorpusSettings, told: list[str], recipient: str
+) -> list[str]:
     """What was told, joined to the closing clause; ends with the recipient and a full stop."""
+    told = [*_noisy(rng, settings, told[:-1]), told[-1]]
     join = [","] if told[-1] == "," else rng.choice(JOINS).split()
     clause = fill(rng, rng.choice(HANDOVERS))
     if join[-1] == ".":
@@ -414,7 +467,7 @@ def story(rng: random.Random, settings: CorpusSettings) -> list[str]:
             clause = [*start, *fill(rng, rng.choice(templates), N=mentions.pop(0)), "."]
             clause[0] = _capitalized(clause[0])
         words += clause
-    return _handover(rng, words, _recipient(rng, settings, names))
+    return _handover(rng, settings, words, _recipient(rng, settings, names))
 
 
 def list_story(rng: random.Random, settings: CorpusSettings) -> list[str]:
@@ -438,7 +491,7 @@ def list_story(rng: random.Random, settings: CorpusSettings) -> list[str]:
         if words[-1:] != [","]:
             clause[0] = _capitalized(clause[0])
         words += clause
-    return _handover(rng, [*words, "."], _recipient(rng, settings, names))
+    return _handover(rng, settings, [*words, "."], _recipient(rng, settings, names))
 
 
 def repeat(rng: random.Random) -> list[str]:

@@ -40,6 +40,7 @@ from interp_rl.models.recipes.ioi_corpus import (
     sample,
 )
 
+#: Their places in the vocabulary.
 BOS_ID, PAD_ID = 0, 1
 
 
@@ -49,7 +50,7 @@ class Recipe:
 
     seed: int = 0
     """seed of the initial weights, the training text and the dropped heads"""
-    steps: int = 7_000
+    steps: int = 6_000
     """optimizer steps"""
     batch_size: int = 64
     """sequences in each step"""
@@ -210,6 +211,7 @@ def draw_batches(recipe: Recipe, chunk: int) -> list[Int[Tensor, "batch pos"]]:
 # Loss
 # ------------------------------------------------------------------------------------------------
 
+#: Which tokens are names.
 IS_NAME: Bool[Tensor, " vocab"] = torch.tensor([word in set(NAMES) for word in VOCABULARY])
 
 
