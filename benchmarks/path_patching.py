@@ -36,7 +36,7 @@ def loop(
     senders: Sequence[Head],
     receivers: Sequence[Receiver],
 ) -> Tensor:
-    """Mean change of the logit difference for each sender, one sender at a time.
+    """Change of the logit difference for each sender, one sender at a time.
 
     Args:
         bridge: The model with hooks.
@@ -46,7 +46,7 @@ def loop(
         receivers: Queries at END; empty for the logits.
 
     Returns:
-        One number per sender; negative where the path supports IO.
+        A row for each sender and a column for each prompt; negative where the path supports IO.
     """
 
     def is_output(name: str) -> bool:
@@ -58,7 +58,7 @@ def loop(
     logits, old = bridge.run_with_cache(clean.tokens, names_filter=is_output)
     before = logit_difference(logits, clean)
     last = max((receiver.layer for receiver in receivers), default=n_layers)
-    changes = torch.zeros(len(senders))
+    changes = torch.zeros(len(senders), len(clean))
     for index, sender in enumerate(senders):
         if sender.layer >= last:
             continue
@@ -95,7 +95,7 @@ def loop(
             logits = bridge.run_with_hooks(
                 clean.tokens, fwd_hooks=[(place, patch) for place in places]
             )
-        changes[index] = (logit_difference(logits, clean) - before).mean()
+        changes[index] = logit_difference(logits, clean) - before
     return changes
 
 
@@ -134,7 +134,7 @@ def compare(
     def batch() -> None:
         weights = read_weights(plain_or_bridge)
         effects = path_patch(weights, clean, corrupted, receivers=list(receivers) or LOGITS)
-        found["batch"] = effects.heatmap()
+        found["batch"] = effects.change
 
     def one_by_one() -> None:
         found["loop"] = loop(bridge, clean, corrupted, timed, receivers)
@@ -145,7 +145,7 @@ def compare(
     }
     seconds = paired_seconds(ways, repeats=repeats, warmup=warmup)
     scale = len(reaching) / len(timed)
-    ours = torch.stack([found["batch"][head] for head in timed])
+    ours = found["batch"][[senders.index(head) for head in timed]]
     return {
         "ratio": ratio([scale * s for s in seconds["loop"]], seconds["batch"]),
         "senders": len(reaching),
@@ -202,8 +202,11 @@ def gpt2_small_shape(tokenizer: object) -> tuple[object, object]:
 
     def build() -> GPT2LMHeadModel:
         torch.manual_seed(SEED)
-        config = GPT2Config(initializer_range=0.05, attn_implementation="eager")
-        return GPT2LMHeadModel(config).eval()
+        model = GPT2LMHeadModel(GPT2Config(attn_implementation="eager")).eval()
+        for name, parameter in model.named_parameters():
+            if ".attn." in name:
+                parameter *= 8  # as initialised, heads hardly matter
+        return model
 
     bridge = TransformerBridge.boot_transformers(
         "gpt2-small-shape", hf_model=build(), tokenizer=tokenizer, device="cpu"
