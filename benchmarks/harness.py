@@ -83,7 +83,7 @@ def run(name: str, measure: Callable[[], dict]) -> None:
     if arguments.save:
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{name}.json"
-        path.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+        path.write_text(json.dumps(result, indent=2) + "\n")
         print(f"wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
     if arguments.json:
-        print(json.dumps(result, sort_keys=True))
+        print(json.dumps(result))

@@ -33,8 +33,9 @@ Head = tuple[int, int]
 class Criteria:
     """The thresholds. A model is accepted if it meets every one of them."""
 
-    prompts: int = 512
-    """prompts measured, half of them in either order"""
+    prompts: int = 2048
+    """prompts measured, half of them in either order; with 512 a share of 99% is only known to
+    within about 1%"""
     prefer_io: float = 0.99
     """at least this share of prompts gives IO a higher logit than S"""
     order_gap: float = 0.25

@@ -29,12 +29,18 @@ FILES = (
 )
 
 #: Which of the accepted seeds is shipped.
-SELECTION_RULE = "the accepted seed with the smallest number"
+SELECTION_RULE = "the seed that meets most criteria, and of several the smallest"
+
+#: The card: what is still to be done.
+STATUS = (
+    "Seeds 102 and 103 were trained while the recipe was looked for. The five fresh seeds that the "
+    "criteria are meant for, and the runs without each training aid, are still to be trained."
+)
 
 #: The card: what the model is.
 WHAT = (
-    "A small language model that identifies indirect objects. It shows in three layers what the "
-    "course looks for in GPT-2 small: duplicate token heads, S-inhibition heads and name movers."
+    "A small language model that identifies indirect objects, trained for this course on text "
+    "without a single indirect-object sentence."
 )
 #: The card: what it was trained on.
 TRAINED_ON = (
@@ -106,6 +112,12 @@ DEVELOPMENT = (
     "Seed 1 of the same was stopped at 54% without being measured",
     "seed 0, the same with recipient_last 45% and noise, 5,500 steps: prefers IO 98.2%, all else "
     "passed; the failures were prompts that end in 'for', then made more frequent in training",
+    "seed 1, the present corpus, 6,000 steps: prefers IO 100%, logit difference 6.2, one name "
+    "mover with 6% of it, S-inhibition removes 20%: answered in layer 1, relayed by the last layer",
+    "seed 2, the present corpus, 6,000 steps: prefers IO 89.1% and still rising, logit difference "
+    "3.1, orders differ by 26%, all else passed",
+    "seeds 102 and 103, the present recipe: in the table of seeds. Measured on 512 prompts, as the "
+    "runs above were, seed 103 prefers IO on 98.2%; 2,048 prompts have been measured since",
 )
 """Every run made while the recipe was looked for, by which its settings were chosen."""
 
@@ -147,8 +159,9 @@ def release(runs: Path, target: Path, minutes: int | None = None) -> dict:
     for path in [*seeds, *sorted(runs.glob("without-*"))]:
         results[path] = measure(path)
         print(f"{path.name}: {'accepted' if results[path]['accepted'] else 'not accepted'}")
-    accepted = [path for path in seeds if results[path]["accepted"]]
-    chosen = (accepted or seeds)[0]
+    chosen = max(
+        seeds, key=lambda path: sum(results[path]["passed"].values())
+    )  # the first of equals
 
     target.mkdir(parents=True, exist_ok=True)
     for name in FILES:
@@ -175,7 +188,8 @@ def release(runs: Path, target: Path, minutes: int | None = None) -> dict:
         "criteria": asdict(CRITERIA),
         "seeds": [{"seed": recipes[path]["seed"]} | _figures(results[path]) for path in seeds],
         "selection_rule": SELECTION_RULE
-        + ("" if accepted else "; none was accepted, so the first was taken"),
+        + ("" if results[chosen]["accepted"] else "; none was accepted"),
+        "status": STATUS,
         "development": list(DEVELOPMENT),
         "aids_ablation": [
             {

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -71,3 +72,19 @@ def test_release_needs_runs_of_one_recipe(runs, tmp_path):
         (tmp_path / f"seed-{seed}" / "recipe.json").write_text(json.dumps(recipe))
     with pytest.raises(ValueError, match="different recipes"):
         release(tmp_path, tmp_path / "out")
+
+
+def test_the_seed_that_meets_most_criteria_is_shipped(runs, tmp_path, monkeypatch):
+    import interp_rl.ioi.release as module
+
+    second = tmp_path / "runs" / "seed-1"
+    shutil.copytree(runs / "seed-0", tmp_path / "runs" / "seed-0")
+    shutil.copytree(runs / "seed-0", second)
+    recipe = json.loads((second / "recipe.json").read_text())
+    (second / "recipe.json").write_text(json.dumps(recipe | {"seed": 1}))
+    measured = module.measure(runs / "seed-0")
+    better = measured | {"passed": dict.fromkeys(measured["passed"], True), "accepted": True}
+    monkeypatch.setattr(module, "measure", lambda path: better if path == second else measured)
+    card = release(tmp_path / "runs", tmp_path / "target")
+    assert card["seed"] == 1
+    assert "none" not in card["selection_rule"]

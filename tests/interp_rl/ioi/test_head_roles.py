@@ -1,8 +1,7 @@
 """Head scores and roles on a transformer written by hand, where the answers are known."""
 
-import sys
-from pathlib import Path
-
+import hand_built
+import oracle
 import pytest
 import torch
 
@@ -12,10 +11,6 @@ from interp_rl.ioi.head_roles import Thresholds, find_roles
 from interp_rl.ioi.head_scores import attention_to, copy_scores, repeat_scores
 from interp_rl.ioi.nodes import Head, Node
 from interp_rl.models.recipes.ioi_corpus import NAMES
-
-sys.path.insert(0, str(Path(__file__).parent))
-import hand_built
-import oracle
 
 FEW = TEMPLATES[:3]
 

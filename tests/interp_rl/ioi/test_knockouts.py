@@ -1,10 +1,9 @@
 """Knockouts, and circuits run alone, against hooks on the bridge."""
 
 import re
-import sys
 from dataclasses import replace
-from pathlib import Path
 
+import oracle
 import pytest
 import torch
 
@@ -12,9 +11,6 @@ from interp_rl.ioi import TEMPLATES, encode, io_probability, make_dataset
 from interp_rl.ioi.activations import run
 from interp_rl.ioi.knockouts import MINIMUM_REFERENCE, Ablator, ablated_outputs, knockout
 from interp_rl.ioi.nodes import Node, all_heads, as_node
-
-sys.path.insert(0, str(Path(__file__).parent))
-import oracle
 
 FEW = TEMPLATES[:3]
 

@@ -1,8 +1,6 @@
 """Activation patching against hooks; direct logit attribution against the logits it splits."""
 
-import sys
-from pathlib import Path
-
+import oracle
 import pytest
 import torch
 
@@ -10,9 +8,6 @@ from interp_rl.ioi import make_dataset
 from interp_rl.ioi.activation_patching import patch_head_outputs, patch_residual_stream
 from interp_rl.ioi.knockouts import Ablator
 from interp_rl.ioi.logit_attribution import direct_logit_attribution
-
-sys.path.insert(0, str(Path(__file__).parent))
-import oracle
 
 
 @pytest.fixture(scope="module", params=[0, 16], ids=["no MLP", "MLP"])

@@ -1,10 +1,9 @@
 """Path patching of all senders at once against the paper's four passes, one sender at a time."""
 
 import re
-import sys
 from dataclasses import replace
-from pathlib import Path
 
+import oracle
 import pytest
 import torch
 
@@ -13,9 +12,6 @@ from interp_rl.ioi.knockouts import Knockout, ablated_outputs
 from interp_rl.ioi.nodes import Head, Node, all_heads, node_mask
 from interp_rl.ioi.path_patching import LOGITS, Receiver, path_patch
 from interp_rl.ioi.weights import read_weights
-
-sys.path.insert(0, str(Path(__file__).parent))
-import oracle
 
 ARCHITECTURES = {
     "two layers, no MLP": {"seed": 1, "layers": 2, "heads": 3, "d_head": 8, "mlp": 0},

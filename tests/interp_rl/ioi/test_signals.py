@@ -1,18 +1,13 @@
 """Position against token signal, on a transformer that was given one of the two."""
 
-import sys
-from pathlib import Path
-
+import hand_built
+import oracle
 import pytest
 import torch
 
 from interp_rl.ioi import bootstrap_interval, make_dataset
 from interp_rl.ioi.signals import SignalEffects, signal_effects
 from interp_rl.models.recipes.ioi_corpus import NAMES
-
-sys.path.insert(0, str(Path(__file__).parent))
-import hand_built
-import oracle
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,8 @@
 """Circuits and their validation on a transformer written by hand, and by brute force."""
 
-import sys
 from itertools import combinations
-from pathlib import Path
 
+import hand_built
 import pytest
 import torch
 
@@ -14,9 +13,6 @@ from interp_rl.ioi.knockouts import Ablator
 from interp_rl.ioi.nodes import Node
 from interp_rl.ioi.validation import Validation, faithfulness_of
 from interp_rl.models.recipes.ioi_corpus import NAMES
-
-sys.path.insert(0, str(Path(__file__).parent))
-import hand_built
 
 FEW = TEMPLATES[:3]
 NAME_MOVER, BACKUP = Node(3, 0, "END"), Node(4, 0, "END")

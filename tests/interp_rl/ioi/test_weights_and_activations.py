@@ -1,9 +1,8 @@
 """Our forward pass in parts against the models that it reads."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
+import oracle
 import pytest
 import torch
 
@@ -19,9 +18,6 @@ from interp_rl.ioi.activations import (
     run,
 )
 from interp_rl.ioi.weights import read_weights
-
-sys.path.insert(0, str(Path(__file__).parent))
-import oracle
 
 
 @pytest.fixture(scope="module", params=[0, 28], ids=["no MLP", "MLP"])

@@ -50,7 +50,7 @@ class Recipe:
 
     seed: int = 0
     """seed of the initial weights, the training text and the dropped heads"""
-    steps: int = 6_000
+    steps: int = 12_000
     """optimizer steps"""
     batch_size: int = 64
     """sequences in each step"""
