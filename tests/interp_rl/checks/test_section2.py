@@ -1,9 +1,9 @@
-"""Each misconception about the logit difference gets its own message; right solutions pass."""
+"""Each misconception about an exercise of section 2 gets its own message; right answers pass."""
 
 import pytest
 import torch
 
-from interp_rl.checks.section2 import check_logit_difference
+from interp_rl.checks.section2 import check_logit_difference, check_mean_ablation
 
 
 def by_rows(logits, io_ids, s_ids, end_positions):
@@ -217,3 +217,221 @@ def test_the_stub_of_the_chapter_is_not_attempted():
     result = check_logit_difference(logit_difference)
     assert result.status == "not attempted"
     assert result.message == "Your turn."
+
+
+# ----- 2.3a
+
+
+def ablated_by_loop(z, head, templates, reference_z, reference_templates):
+    z = z.clone()
+    for template in templates.unique():
+        group = reference_z[reference_templates == template]
+        z[templates == template, :, head] = group[:, :, head].mean(0)
+    return z
+
+
+def ablated_by_prompt(z, head, templates, reference_z, reference_templates):
+    means = [reference_z[reference_templates == t, :, head].mean(dim=0) for t in templates]
+    outputs = list(z.unbind(2))
+    outputs[head] = torch.stack(means)
+    return torch.stack(outputs, dim=2)
+
+
+def ablated_by_weights(z, head, templates, reference_z, reference_templates):
+    same = (templates[:, None] == reference_templates).double()
+    mean = torch.einsum("pr,rsd->psd", same, reference_z[:, :, head].double())
+    mean = mean / same.sum(1)[:, None, None]
+    return torch.cat([z[:, :, :head], mean[:, :, None].float(), z[:, :, head + 1 :]], dim=2)
+
+
+def ablated_by_index_add(z, head, templates, reference_z, reference_templates):
+    size = int(max(templates.max(), reference_templates.max())) + 1
+    sums = torch.zeros(size, *reference_z.shape[1:]).index_add(0, reference_templates, reference_z)
+    counts = reference_templates.bincount(minlength=size)
+    answer = z.clone()
+    answer[:, :, head] = (sums[:, :, head] / counts[:, None, None])[templates]
+    return answer
+
+
+ABLATIONS = (ablated_by_loop, ablated_by_prompt, ablated_by_weights, ablated_by_index_add)
+
+
+@pytest.mark.parametrize("solution", ABLATIONS)
+def test_every_way_of_writing_the_mean_ablation_passes(solution):
+    result = check_mean_ablation(solution)
+    assert result.passed, result
+    assert "removes what the reference varies" in result.learned
+
+
+def mistaken(summary):
+    """A solution with something else in the mean's place, from the outputs of each template."""
+
+    def answer(z, head, templates, reference_z, reference_templates):
+        z, before = z.clone(), z
+        for template in templates.unique():
+            mine, theirs = templates == template, reference_templates == template
+            z[mine, :, head] = summary(before, reference_z, head, mine, theirs)
+        return z
+
+    return answer
+
+
+def all_heads(z, head, templates, reference_z, reference_templates):
+    z = z.clone()
+    for template in templates.unique():
+        z[templates == template] = reference_z[reference_templates == template].mean(0)
+    return z
+
+
+def axis_of_positions(z, head, templates, reference_z, reference_templates):
+    z = z.clone()
+    for template in templates.unique():
+        group = reference_z[reference_templates == template]
+        z[templates == template, head] = group[:, head].mean(0)
+    return z
+
+
+def unchanged(z, head, templates, reference_z, reference_templates):
+    return z
+
+
+def replacement_alone(z, head, *rest):
+    return ablated_by_loop(z, head, *rest)[:, :, head]
+
+
+def template_of_the_first(z, head, templates, *rest):
+    return ablated_by_loop(z, head, templates[:1].expand_as(templates), *rest)
+
+
+def subtracted(z, head, *rest):
+    mean = ablated_by_loop(z, head, *rest)[:, :, head]
+    z = z.clone()
+    z[:, :, head] -= mean
+    return z
+
+
+def added(z, head, *rest):
+    mean = ablated_by_loop(z, head, *rest)[:, :, head]
+    z = z.clone()
+    z[:, :, head] += mean
+    return z
+
+
+def overwritten(z, head, templates, reference_z, reference_templates):
+    for template in templates.unique():
+        group = reference_z[reference_templates == template]
+        z[templates == template, :, head] = group[:, :, head].mean(0)
+    return z
+
+
+def resampled(z, head, templates, reference_z, reference_templates):
+    z = z.clone()
+    for row, template in enumerate(templates):
+        rows = (reference_templates == template).nonzero().flatten()
+        z[row, :, head] = reference_z[rows[torch.randint(len(rows), ())], :, head]
+    return z
+
+
+def resampled_from_any_template(z, head, templates, reference_z, reference_templates):
+    z = z.clone()
+    z[:, :, head] = reference_z[: len(z), :, head]
+    return z
+
+
+def numbers_of_the_templates(z, head, templates, reference_z, reference_templates):
+    z = z.clone()
+    for template in (2, 7):
+        group = reference_z[reference_templates == template]
+        z[templates == template, :, head] = group[:, :, head].mean(0)
+    return z
+
+
+def always_head_one(z, head, *rest):
+    return ablated_by_loop(z, 1, *rest)
+
+
+def quantile(z, r, h, mine, theirs):
+    return r[theirs][:, :, h].quantile(0.5, dim=0)
+
+
+WRONG_ABLATIONS = {
+    "zero": (mistaken(lambda z, r, h, m, t: 0), "You set the head to zero"),
+    "all templates": (
+        mistaken(lambda z, r, h, m, t: r[:, :, h].mean(0)),
+        "over all reference prompts, whatever their template",
+    ),
+    "positions": (
+        mistaken(lambda z, r, h, m, t: r[t][:, :, h].mean((0, 1))),
+        "runs over the positions too",
+    ),
+    "one mean": (
+        mistaken(lambda z, r, h, m, t: r[:, :, h].mean((0, 1))),
+        "one mean over all templates and positions",
+    ),
+    "evaluated prompts": (
+        mistaken(lambda z, r, h, m, t: z[m][:, :, h].mean(0)),
+        "over the evaluated prompts, `z`",
+    ),
+    "all evaluated prompts": (
+        mistaken(lambda z, r, h, m, t: z[:, :, h].mean(0)),
+        "over the evaluated prompts, of all templates",
+    ),
+    "both sets": (
+        mistaken(lambda z, r, h, m, t: torch.cat([r[t], z[m]])[:, :, h].mean(0)),
+        "the evaluated and the reference prompts together",
+    ),
+    "median": (
+        mistaken(lambda z, r, h, m, t: r[t][:, :, h].median(0).values),
+        "You take the median. The",
+    ),
+    "quantile": (mistaken(quantile), "between the two middle values"),
+    "sum": (mistaken(lambda z, r, h, m, t: r[t][:, :, h].sum(0)), "the sum over the reference"),
+    "wrong number": (
+        mistaken(lambda z, r, h, m, t: r[t][:, :, h].sum(0) / len(r)),
+        "the number of all reference prompts",
+    ),
+    "vector": (
+        mistaken(lambda z, r, h, m, t: r[t][:, :, h].mean(0).mean(-1, keepdim=True)),
+        "over the numbers of the head's output too",
+    ),
+    "heads": (mistaken(lambda z, r, h, m, t: r[t].mean((0, 2))), "runs over the heads too"),
+    "all heads": (all_heads, "You replace every head"),
+    "axis": (axis_of_positions, "the position with the number `head`"),
+    "unchanged": (unchanged, "You return the outputs unchanged"),
+    "alone": (replacement_alone, "the means of the head alone"),
+    "first template": (template_of_the_first, "the template of the first prompt"),
+    "subtracted": (subtracted, "You subtract the mean"),
+    "added": (added, "You add the mean"),
+    "in place": (overwritten, "changes its input `z` in place"),
+    "resample": (resampled, "That is a resample ablation"),
+    "resample from any": (resampled_from_any_template, "That is a resample ablation"),
+    "constants": (numbers_of_the_templates, "numbers or shapes of one example"),
+    "constant head": (always_head_one, "numbers or shapes of one example"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ABLATIONS)
+def test_each_misconception_about_the_mean_ablation_is_named(name):
+    mistake, message = WRONG_ABLATIONS[name]
+    result = check_mean_ablation(mistake)
+    assert result.status == "failed"
+    assert message in result.message, result
+
+
+def test_no_two_misconceptions_about_the_mean_ablation_share_a_message():
+    said = {name: check_mean_ablation(fn).message for name, (fn, _) in WRONG_ABLATIONS.items()}
+    assert said.pop("resample from any") == said["resample"]
+    assert len(set(said.values())) == len(said)
+
+
+def test_a_mean_ablation_that_fails_shows_a_small_example():
+    for name in ("zero", "resample", "alone"):
+        result = check_mean_ablation(WRONG_ABLATIONS[name][0])
+        assert len(result.expected) < 120 and len(result.got) < 120
+
+
+def test_the_stub_of_the_mean_ablation_is_not_attempted():
+    def mean_ablate(z, head, templates, reference_z, reference_templates):
+        raise NotImplementedError("Exercise 2.3a: Your turn.")
+
+    assert check_mean_ablation(mean_ablate).status == "not attempted"
