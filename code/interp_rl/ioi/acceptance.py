@@ -2,7 +2,9 @@
 
     python -m interp_rl.ioi.acceptance DIR [--json FILE]
 
-The thresholds in `Criteria` were written down before the seeds of the model card were run. Every
+The thresholds in `Criteria` were written down before the seeds of the model card were run, and have
+not been moved. The number of prompts was raised from 512 to 2,048 after seed 103 had been measured:
+on the first 512 it prefers IO on 98.2%, and one draw of that size cannot tell 98% from 99%. Every
 figure is measured on prompts whose two names never stood together in training and whose templates
 are not of the training text; each template is asked in both orders, ABBA and BABA.
 """
@@ -63,7 +65,7 @@ class Criteria:
 
 
 CRITERIA = Criteria()
-"""The criteria of `ioi-mini`, fixed before the reported seeds were trained."""
+"""The criteria of `ioi-mini`; see above for when they were fixed."""
 
 # ------------------------------------------------------------------------------------------------
 # Prompts

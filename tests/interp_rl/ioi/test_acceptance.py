@@ -4,6 +4,7 @@ import shutil
 import pytest
 import torch
 
+from interp_rl import ioi
 from interp_rl.ioi import acceptance
 from interp_rl.ioi.release import release
 from interp_rl.models.recipes import ioi_mini
@@ -88,3 +89,13 @@ def test_the_seed_that_meets_most_criteria_is_shipped(runs, tmp_path, monkeypatc
     card = release(tmp_path / "runs", tmp_path / "target")
     assert card["seed"] == 1
     assert "none" not in card["selection_rule"]
+
+
+def test_the_shipped_model_prefers_io_on_prompts_that_chose_nothing(ioi_model):
+    # a draw that neither the recipe nor the choice of the seed has seen
+    data = ioi.make_dataset(ioi_model.tokenizer, 2000, seed=11, pairs=is_held_out)
+    with torch.no_grad():
+        prefers = ioi.prefers_io(ioi_model(data.tokens), data).float()
+    assert prefers.mean() >= 0.99
+    for order in ioi.ORDERS:
+        assert prefers[data.has_order(order)].mean() >= 0.99
