@@ -64,6 +64,9 @@ Table = Mapping[str, Sequence[Any]]
 """Columns of equal length under their headings; the first one names the rows."""
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
+"""Characters that no SVG may hold; byte-level tokenizers have tokens made of them."""
+
 _tables: weakref.WeakKeyDictionary[Figure, Table] = weakref.WeakKeyDictionary()
 _shown: Counter[str] = Counter()
 
@@ -192,7 +195,7 @@ def picture(svg: str, *, alt: str, data: Table | None = None, scale: float = 1.5
     alt, table = _checked_alt(alt), _table(data) if data else ""
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
-    root = ElementTree.fromstring(svg)
+    root = ElementTree.fromstring(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", svg))
     if "viewBox" not in root.attrib:
         raise ValueError("the drawing has no viewBox, without which it cannot shrink to a phone")
     for parent in list(root.iter()):
@@ -297,11 +300,7 @@ def head_heatmap(
             or the limit is not positive.
     """
     array, label = _checked(values, "layer", "head"), _wrapped(label)
-    if limit is not None and limit <= 0:
-        raise ValueError(
-            f"limit is the value of the strongest colour and must be positive, not {limit}"
-        )
-    limit = limit or float(np.abs(array).max()) or 1.0
+    limit = _strongest(limit, array)
     n_layers, n_heads = array.shape
     fig, ax = subplots(height=1.1 + 0.42 * n_layers)
     _cells(ax, array, DIVERGING, -limit, limit)
@@ -311,6 +310,63 @@ def head_heatmap(
     _colour_bar(fig, ax, DIVERGING, -limit, limit, label)
     columns = {f"head {head}": array[:, head].tolist() for head in range(n_heads)}
     _tables[fig] = {"layer": list(range(n_layers)), **columns}
+    return fig
+
+
+def head_heatmaps(
+    panels: Mapping[str, Real[Tensor, "layer head"] | Real[np.ndarray, "layer head"]],
+    *,
+    label: str,
+    limit: float | None = None,
+    columns: int = 3,
+) -> Figure:
+    """Several numbers for each attention head: a panel for each, all on one colour scale.
+
+    The tiles are too small for printed values; these stand in the table of the figure.
+
+    Args:
+        panels: The numbers of each panel under its title.
+        label: What they are, with unit and what a negative value means.
+        limit: Value of the strongest colour; the largest absolute value of all panels if left out.
+        columns: At most so many panels side by side.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: If there is no panel, the panels differ in shape, a value is NaN or infinite,
+            the label is empty, or the limit or the number of columns is not positive.
+    """
+    arrays = {title: _checked(values, "layer", "head") for title, values in panels.items()}
+    label, shapes = _wrapped(label), {title: array.shape for title, array in arrays.items()}
+    if len(set(shapes.values())) != 1:
+        raise ValueError(f"the panels need one shape, at least one of them: {shapes}")
+    if columns < 1:
+        raise ValueError(f"columns is the number of panels side by side: 1 or more, not {columns}")
+    limit = _strongest(limit, *arrays.values())
+    n_layers, n_heads = next(iter(shapes.values()))
+    columns = min(columns, len(arrays))
+    rows = -(-len(arrays) // columns)
+    titles = {title: textwrap.fill(title, 54 // columns) for title in arrays}
+    lines = 1 + max(title.count("\n") for title in titles.values())
+    side = min(0.42, 4.6 / columns / n_heads)  # of a tile, in inches
+    height = 0.95 + rows * (0.5 + 0.18 * lines + side * n_layers)
+    fig, grid = subplots(rows, columns, height=height, sharex=True, sharey=True, squeeze=False)
+    every = -(-max(n_layers, n_heads) // 6)  # more numbers than these would touch
+    for ax, (title, array) in zip(grid.flat, arrays.items(), strict=False):
+        _cells(ax, array, DIVERGING, -limit, limit)
+        ax.set(aspect="equal", xticks=range(0, n_heads, every), yticks=range(0, n_layers, every))
+        ax.set_title(titles[title], fontsize=10)
+    for ax in grid.flat[len(arrays) :]:
+        ax.set_visible(False)
+    for ax in grid[-1]:
+        ax.set_xlabel("head")
+    for ax in grid[:, 0]:
+        ax.set_ylabel("layer")
+    _colour_bar(fig, grid, DIVERGING, -limit, limit, label)
+    heads = [f"{layer}.{head}" for layer in range(n_layers) for head in range(n_heads)]
+    flat = {title: array.ravel().tolist() for title, array in arrays.items()}
+    _tables[fig] = {"head": heads, **flat}
     return fig
 
 
@@ -469,6 +525,15 @@ def _checked(values: Any, *axes: str) -> np.ndarray:
     return array
 
 
+def _strongest(limit: float | None, *arrays: np.ndarray) -> float:
+    """Value of the strongest colour: the given one, or the largest absolute value."""
+    if limit is not None and limit <= 0:
+        raise ValueError(
+            f"limit is the value of the strongest colour and must be positive, not {limit}"
+        )
+    return limit or max(float(np.abs(array).max()) for array in arrays) or 1.0
+
+
 def _cells(ax: Axes, array: np.ndarray, colours: ListedColormap, low: float, high: float) -> None:
     """Draws a matrix as tiles, first row on top; where it is zero there is no tile."""
     norm = Normalize(low, high)
@@ -492,9 +557,9 @@ def _print_values(ax: Axes, array: np.ndarray, decimals: int) -> None:
 
 
 def _colour_bar(
-    fig: Figure, ax: Axes, colours: ListedColormap, low: float, high: float, label: str
+    fig: Figure, ax: Axes | np.ndarray, colours: ListedColormap, low: float, high: float, label: str
 ) -> None:
-    """Draws the scale of a matrix below it, with its label."""
+    """Draws the scale of one matrix, or of several, below them, with its label."""
     scale = ScalarMappable(Normalize(low, high), colours)
     steps = np.linspace(low, high, 42)  # few enough for matplotlib to draw them as shapes
     bar = fig.colorbar(scale, ax=ax, location="bottom", aspect=40, pad=0.02, boundaries=steps)

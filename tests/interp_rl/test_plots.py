@@ -43,6 +43,11 @@ def heatmap():
     return plots.head_heatmap(rng.normal(size=(3, 6)), label="change in logit difference")
 
 
+def heatmaps():
+    panels = {"zero": rng.normal(size=(3, 6)), "mean": torch.ones(3, 6)}
+    return plots.head_heatmaps(panels, label="change in logit difference")
+
+
 def pattern():
     return plots.attention_pattern(torch.eye(4), ["<|bos|>", "Mary", "and", "John"])
 
@@ -57,7 +62,7 @@ def histogram():
     return plots.histogram_by_group(groups, label="logit difference", counted="prompts")
 
 
-EVERY_PLOT = [heatmap, pattern, bars, histogram]
+EVERY_PLOT = [heatmap, heatmaps, pattern, bars, histogram]
 
 
 def example():
@@ -141,6 +146,43 @@ def test_a_tiny_negative_number_is_not_printed_as_minus_zero():
     fig = plots.head_heatmap(np.array([[-0.001, -0.4]]), label="effect")
     plt.close(fig)
     assert [text.get_text() for text in fig.axes[0].texts] == ["0.00", "−0.40"]
+
+
+def test_panels_share_one_colour_scale_and_one_orientation():
+    fig = plots.head_heatmaps(
+        {"zero": np.array([[1.0, 2.0]]), "mean": np.array([[-4.0, 1.0]])}, label="effect"
+    )
+    plt.close(fig)
+    one, other = fig.axes[:2]
+    assert [ax.get_title("left") for ax in (one, other)] == ["zero", "mean"]
+    assert one.yaxis_inverted() and other.yaxis_inverted()
+    assert (one.get_ylabel(), one.get_xlabel(), other.get_xlabel()) == ("layer", "head", "head")
+    zero, mean = ([patch.get_facecolor() for patch in ax.patches] for ax in (one, other))
+    assert zero[0] == mean[1], "the same value has the same colour in every panel"
+    assert mean[0][3] == pytest.approx(plots.UNDER_TEXT), "the largest of all is the strongest"
+    assert zero[1][3] == pytest.approx(plots.UNDER_TEXT / 2, abs=0.01)
+    assert len(fig.axes) == 3, "one scale for both"
+
+
+def test_panels_that_do_not_fill_the_last_row_leave_it_empty():
+    panels = {str(number): np.ones((2, 3)) for number in range(4)}
+    fig = plots.head_heatmaps(panels, label="effect", columns=3)
+    plt.close(fig)
+    assert [ax.get_visible() for ax in fig.axes[:6]] == [True] * 4 + [False] * 2
+
+
+def test_heads_of_a_panel_are_labelled_without_touching():
+    for n_heads in (6, 12):
+        fig = plots.head_heatmaps({"a": np.ones((n_heads, n_heads))}, label="effect")
+        plt.close(fig)
+        assert list(fig.axes[0].get_xticks()) == list(range(0, n_heads, n_heads // 6))
+
+
+def test_the_table_of_several_panels_has_a_row_for_each_head():
+    panels = {"zero": np.array([[0.25], [-1.5]]), "mean": np.array([[1.0], [2.0]])}
+    table = plots.show(plots.head_heatmaps(panels, label="effect"), alt=ALT).table
+    cells = re.findall(r">([^<>]+)</t[hd]>", table)
+    assert cells == ["head", "zero", "mean", "0.0", "0.25", "1", "1.0", "-1.5", "2"]
 
 
 # What a page receives
@@ -271,6 +313,21 @@ def test_columns_of_unequal_length_are_refused():
         (lambda: plots.head_heatmap(np.array([[1, np.nan]]), label="x"), "at layer 0, head 1"),
         (lambda: plots.head_heatmap(np.ones((2, 2)), label=" "), "needs a label"),
         (lambda: plots.head_heatmap(np.ones((2, 2)), label="x", limit=0.0), "must be positive"),
+        (lambda: plots.head_heatmaps({}, label="x"), "at least one"),
+        (
+            lambda: plots.head_heatmaps({"a": np.ones((2, 2)), "b": np.ones((2, 3))}, label="x"),
+            "one shape",
+        ),
+        (lambda: plots.head_heatmaps({"a": np.ones(3)}, label="x"), r"needs \(layer, head\)"),
+        (lambda: plots.head_heatmaps({"a": np.ones((2, 2))}, label=" "), "needs a label"),
+        (
+            lambda: plots.head_heatmaps({"a": np.ones((2, 2))}, label="x", limit=-1.0),
+            "must be positive",
+        ),
+        (
+            lambda: plots.head_heatmaps({"a": np.ones((2, 2))}, label="x", columns=0),
+            "1 or more, not 0",
+        ),
         (lambda: plots.attention_pattern(torch.eye(3), ["a", "b"]), "there are 2 tokens"),
         (lambda: plots.attention_pattern(torch.ones(2, 3), ["a", "b"]), "there are 2 tokens"),
         (lambda: plots.attention_pattern(3 * torch.eye(2), ["a", "b"]), "before softmax"),
@@ -307,3 +364,8 @@ def test_tokens_with_dollar_signs_are_no_mathematics():
 
 def test_a_matrix_of_zeros_can_be_drawn():
     assert "<svg" in plots.show(plots.head_heatmap(np.zeros((2, 2)), label="x"), alt=ALT).svg
+
+
+def test_a_token_of_control_characters_is_drawn_as_a_replacement_character():
+    fig = plots.attention_pattern(torch.eye(2), ["\x01", "John"])
+    assert "\N{REPLACEMENT CHARACTER}" in plots.show(fig, alt=ALT).svg

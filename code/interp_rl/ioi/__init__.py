@@ -2,6 +2,12 @@
 
 from interp_rl.ioi.circuit import Circuit, naive_circuit, random_circuits
 from interp_rl.ioi.circuit_growth import grow
+from interp_rl.ioi.edge_attribution import (
+    all_receivers,
+    attribution_edges,
+    exact_edges,
+    partial_edge,
+)
 from interp_rl.ioi.head_roles import Thresholds, find_roles
 from interp_rl.ioi.knockouts import Ablator, knockout
 from interp_rl.ioi.logit_attribution import direct_logit_attribution
@@ -11,6 +17,7 @@ from interp_rl.ioi.metrics import (
     bootstrap_interval,
     io_probability,
     logit_difference,
+    measure,
     prefers_io,
 )
 from interp_rl.ioi.nodes import Head, Node
@@ -37,16 +44,21 @@ __all__ = [
     "Thresholds",
     "Validation",
     "accuracy",
+    "all_receivers",
+    "attribution_edges",
     "bootstrap_interval",
     "direct_logit_attribution",
     "encode",
+    "exact_edges",
     "find_roles",
     "grow",
     "io_probability",
     "knockout",
     "logit_difference",
     "make_dataset",
+    "measure",
     "naive_circuit",
+    "partial_edge",
     "path_patch",
     "prefers_io",
     "random_circuits",

@@ -218,7 +218,6 @@ def run(
     return Activations(tokens, *map(tuple, zip(*layers, strict=True)))
 
 
-@torch.no_grad()
 def resume(
     weights: Weights,
     background: Activations,
@@ -337,7 +336,6 @@ def add_mlp(
     return resid + torch.addmm(weights.b_out[layer], hidden, weights.W_out[layer]).view_as(resid)
 
 
-@torch.no_grad()
 def read_out(
     weights: Weights,
     resid: Float[Tensor, "*variant prompt d_model"],

@@ -4,9 +4,12 @@ Path patching finds heads that carry what distinguishes clean from corrupted pro
 of them can still fail alone, because mean ablation also takes away what all other heads provide: in
 GPT-2 the MLPs, which are never knocked out, compute features of each name; in an attention-only
 model heads at the names' positions must do that. This search finds such heads.
+
+A circuit can also be made to agree with the model while some of its nodes are knocked out, which is
+completeness: pass the sets that showed it to be incomplete as `knockouts`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,7 +35,8 @@ class Growth:
     logit_difference: Float[Tensor, " step"]
     """F(C) before the first node and after each one, over the held-out prompts"""
     distance: Float[Tensor, " step"]
-    """mean over the held-out prompts of ``|logit difference of C - logit difference of M|``"""
+    r"""mean over the held-out prompts, and over every set K that counted, of ``|logit difference of
+    C \ K - logit difference of M \ K|``"""
     held_out: Bool[Tensor, " prompt"]
     """prompts that were not used to choose"""
 
@@ -43,6 +47,8 @@ def grow(
     *,
     positions: Sequence[str] = ("IO", "S1", "S1+1", "S2", "END"),
     tolerance: float = 0.1,
+    exclude: Collection[Node] = (),
+    knockouts: Sequence[Collection[Node]] = (),
     max_added: int = 20,
     seed: int = 0,
 ) -> Growth:
@@ -57,6 +63,9 @@ def grow(
         circuit: Where to start.
         positions: Names of the positions at which heads are tried.
         tolerance: Stop at this distance, as a fraction of the model's mean logit difference.
+        exclude: Nodes that are not tried.
+        knockouts: Sets K of nodes with which knocked out circuit and model should agree too. The
+            distance is the mean over these sets and the empty one.
         max_added: Stop after so many nodes.
         seed: Seed of the draw of the prompts.
 
@@ -72,26 +81,39 @@ def grow(
     generator = torch.Generator().manual_seed(seed)
     searched = torch.zeros(n_prompts, dtype=torch.bool)
     searched[torch.randperm(n_prompts, generator=generator)[: n_prompts // 2]] = True
-    model = ablator.model_metric
-    limit = tolerance * float(model[searched].mean().abs())
+    removed = [frozenset[Node](), *map(frozenset, knockouts)]
+    model = ablator.without(removed)
+    limit = tolerance * float(ablator.model_metric[searched].mean().abs())
 
-    def distances(scores: Float[Tensor, "set prompt"]) -> Float[Tensor, " set"]:
-        return (scores - model)[:, searched].abs().mean(1)
+    def outputs(tried: Sequence[Collection[Node]]) -> Float[Tensor, "set removed prompt"]:
+        kept = [frozenset(nodes) - off for nodes in tried for off in removed]
+        return ablator.only(kept).reshape(len(tried), len(removed), n_prompts)
+
+    def distances(
+        scores: Float[Tensor, "set removed prompt"], on: Bool[Tensor, " prompt"]
+    ) -> Float[Tensor, " set"]:
+        return (scores - model)[..., on].abs().mean((1, 2))
 
     every = [
-        Node(*head, place) for head in all_heads(*ablator.weights.shape) for place in positions
+        node
+        for head in all_heads(*ablator.weights.shape)
+        for place in positions
+        if (node := Node(*head, place)) not in exclude
     ]
     nodes = set(circuit.nodes)
     added: list[Node] = []
-    course = ablator.only([nodes])
-    nearest = float(distances(course)[0])
+    course = outputs([nodes])
+    nearest = float(distances(course, searched)[0])
     while nearest > limit and len(added) < max_added:
         tried = [node for node in every if node not in nodes]
-        scores = ablator.only([nodes | {node} for node in tried])
-        best = int(distances(scores).argmin())
-        if float(distances(scores)[best]) >= nearest:
+        if not tried:
             break
-        nearest = float(distances(scores)[best])
+        scores = outputs([nodes | {node} for node in tried])
+        distance = distances(scores, searched)
+        best = int(distance.argmin())
+        if float(distance[best]) >= nearest:
+            break
+        nearest = float(distance[best])
         nodes.add(tried[best])
         added.append(tried[best])
         course = torch.cat([course, scores[best : best + 1]])
@@ -100,7 +122,7 @@ def grow(
     return Growth(
         circuit=Circuit(classes, circuit.name),
         added=tuple(added),
-        logit_difference=course[:, ~searched].mean(1),
-        distance=(course - model)[:, ~searched].abs().mean(1),
+        logit_difference=course[:, 0, ~searched].mean(1),
+        distance=distances(course, ~searched),
         held_out=~searched,
     )

@@ -4,13 +4,17 @@ Each metric looks at one place of the logits, the END position of each prompt (W
 Section 2), and gives one number per prompt; means and intervals are taken afterwards.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from interp_rl.ioi.task import IOIDataset
+
+BATCH = 60
+"""How many prompts are run at once: the logits of GPT-2 small on them take about 300 MB."""
 
 
 class Interval(NamedTuple):
@@ -25,6 +29,28 @@ class Interval(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+@torch.no_grad()
+def measure(
+    model: Callable[[Tensor], Tensor],
+    dataset: IOIDataset,
+    metric: Callable[[Tensor, IOIDataset], Tensor],
+) -> Shaped[Tensor, " prompt"]:
+    """A metric on any number of prompts, without holding the logits of all of them at once.
+
+    Args:
+        model: Gives logits for tokens, as a model that `models.load_hooked` returned does.
+        dataset: The prompts.
+        metric: One of this module, such as `prefers_io`.
+
+    Returns:
+        What the metric gives for each prompt.
+
+    Raises:
+        ValueError: If the metric refuses the logits.
+    """
+    return torch.cat([metric(model(part.tokens), part) for part in dataset.split(BATCH)])
 
 
 def logit_difference(

@@ -192,6 +192,31 @@ class IOIDataset:
         _require(order in ORDERS, f"unknown order {order!r}; the orders are {', '.join(ORDERS)}")
         return torch.tensor([own == order for own in self.orders])
 
+    def split(self, size: int) -> list["IOIDataset"]:
+        """The same prompts in batches, for models whose logits would not fit into memory.
+
+        Args:
+            size: Prompts in each batch; the last one may have fewer.
+
+        Returns:
+            The batches, in order; all are padded to the length of the whole.
+
+        Raises:
+            ValueError: If the size is below one.
+        """
+        _require(size >= 1, f"size is {size}; a batch needs at least 1 prompt")
+        return [
+            replace(
+                self,
+                prompts=self.prompts[start : start + size],
+                tokens=self.tokens[start : start + size],
+                positions={k: at[start : start + size] for k, at in self.positions.items()},
+                io_ids=self.io_ids[start : start + size],
+                s_ids=self.s_ids[start : start + size],
+            )
+            for start in range(0, len(self), size)
+        ]
+
     def corrupted(self, kind: str, seed: int) -> "IOIDataset":
         """The same prompts with other names (Wang et al. 2022, Section 2.1 and Appendix A).
 

@@ -1,13 +1,14 @@
 """Model cards: what a model is, how it was trained, what it can do, its files' checksums."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from interp_rl.models.errors import CardError, MissingModelError
-from interp_rl.models.table import framed
+from interp_rl.models.table import Row, Table, framed
 
 CARD_FILE = "card.json"
 """Name of the card's file in a model's directory."""
@@ -96,17 +97,80 @@ class ModelCard:
         entries = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "more"}
         entries |= self.more
         entries["files"] = {name: f"sha256 {digest[:12]}…" for name, digest in self.files.items()}
+        # runs have tables of their own, so that what they differ in is left
+        if _are_runs(self.seeds):
+            entries["seeds"] = [run.get("seed") for run in self.seeds]
+        if _are_runs(without := self.more.get("aids_ablation")):
+            entries["aids_ablation"] = {_run(run): run.get("differs") for run in without}
         return {key: value for key, value in entries.items() if value not in (None, "", [], {})}
 
+    def _tables(self) -> list[Table]:
+        """Every seed side by side, and the shipped one beside the runs without an aid."""
+        tables, columns = [], {}
+        if _are_runs(self.seeds):
+            accepted = sum(bool(run.get("accepted")) for run in self.seeds)
+            for run in self.seeds:
+                shipped = run.get("seed") == self.seed
+                columns[f"seed {run.get('seed')}{' (shipped)' if shipped else ''}"] = run
+            caption = f"{self.name}: {accepted} of {len(self.seeds)} seeds accepted"
+            tables.append(_side_by_side(caption, columns))
+        if _are_runs(without := self.more.get("aids_ablation")):
+            whole = {name: run for name, run in columns.items() if name.endswith("(shipped)")}
+            caption = f"{self.name}: the shipped model beside models trained without an aid"
+            tables.append(_side_by_side(caption, whole | {_run(run): run for run in without}))
+        return tables
+
     def __repr__(self) -> str:
-        return "\n".join(f"{_words(key)}: {_text(value)}" for key, value in self._entries().items())
+        lines = [f"{_words(key)}: {_text(value)}" for key, value in self._entries().items()]
+        return "\n\n".join(["\n".join(lines), *map(repr, self._tables())])
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f'<tr><th scope="row">{escape(_words(key))}</th><td>{_html(value)}</td></tr>'
             for key, value in self._entries().items()
         )
-        return framed(f"Model card: {self.title or self.name}", f"<tbody>{rows}</tbody>")
+        card = framed(f"Model card: {self.title or self.name}", f"<tbody>{rows}</tbody>")
+        return "".join([card, *(table._repr_html_() for table in self._tables())])
+
+
+def _are_runs(entry: Any) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether an entry of the card describes training runs."""
+    return isinstance(entry, list) and bool(entry) and all(isinstance(run, dict) for run in entry)
+
+
+def _run(run: Mapping[str, Any]) -> str:
+    return str(run.get("run", "")).replace("without-", "without ")
+
+
+def _side_by_side(caption: str, runs: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A column for each run; rows for the criteria, then for every number that a run has."""
+    criteria: dict[str, None] = {}
+    numbers: dict[str, None] = {}
+    for run in runs.values():
+        criteria |= dict.fromkeys(run.get("passed", {}))
+        numbers |= {key: None for key, value in run.items() if type(value) in (int, float)}
+    numbers.pop("seed", None)
+
+    def row(key: str, values: list[Any], shown: Callable[[Any], str]) -> Row:
+        return [key, *("–" if value is None else shown(value) for value in values)]
+
+    def verdict(holds: bool) -> str:
+        return "passed" if holds else "failed"
+
+    groups: dict[str, list[Row]] = {
+        "criteria": [
+            row(key, [run.get("passed", {}).get(key) for run in runs.values()], verdict)
+            for key in criteria
+        ],
+        "figures": [row(key, [run.get(key) for run in runs.values()], _number) for key in numbers],
+    }
+    if any("accepted" in run for run in runs.values()):
+        groups["criteria"].append(
+            row("all of them", [run.get("accepted") for run in runs.values()], verdict)
+        )
+    if any("–" in line for rows in groups.values() for line in rows):
+        caption += " (–: not measured, such heads were not found)"
+    return Table(caption, ("run", *runs), {name: rows for name, rows in groups.items() if rows})
 
 
 def _words(key: str) -> str:

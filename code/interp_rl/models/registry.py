@@ -2,7 +2,8 @@
 
 Chapters ask for a role ("ioi"); the edition decides which model plays it. The embedded edition
 ships with the package and needs no network; the hub edition is GPT-2 small. `INTERP_RL_MODELS`
-chooses.
+chooses. GPT-2 small was not trained on the questions of `negation-mini`, so the role "negation" is
+played by the embedded model in both editions.
 """
 
 import os
@@ -54,6 +55,9 @@ MODELS: dict[str, ModelSpec] = {
     for spec in (
         ModelSpec("ioi-mini", "ioi", "embedded", recipe="interp_rl.models.recipes.ioi_mini"),
         ModelSpec("gpt2", "ioi", "hub", hub_id="openai-community/gpt2", card=_GPT2),
+        ModelSpec(
+            "negation-mini", "negation", "embedded", recipe="interp_rl.models.recipes.negation_mini"
+        ),
     )
 }
 """Every model by its own name."""
@@ -112,9 +116,10 @@ def find(name: str, edition: str | None = None) -> ModelSpec:
         EditionError: If the edition does not exist, or lacks the model.
     """
     chosen = chosen_edition(edition)
-    for spec in MODELS.values():
-        if name == spec.role and chosen == spec.edition:
-            return spec
+    for edition_asked in (chosen, "embedded"):  # a role that no hub model has is embedded in both
+        for spec in MODELS.values():
+            if name == spec.role and spec.edition == edition_asked:
+                return spec
     if name not in MODELS:
         roles = sorted({spec.role for spec in MODELS.values()})
         raise UnknownModelError(

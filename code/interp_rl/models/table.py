@@ -50,7 +50,9 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{escape(column)}</th>' for column in self.columns)
+        # a long name in code may be broken at an underscore, as a phone is narrow
+        names = (escape(column).replace("_", "_<wbr>") for column in self.columns)
+        head = "".join(f'<th scope="col">{name}</th>' for name in names)
         bodies = []
         for heading, rows in self.groups.items():
             lines = [self._html_row(row) for row in rows]

@@ -47,6 +47,21 @@ def test_a_model_that_puts_io_above_s_scores_one_and_its_mirror_zero(dataset, lo
     assert ioi.accuracy(-right, dataset) == 0
 
 
+@pytest.mark.parametrize("metric", [ioi.logit_difference, ioi.prefers_io])
+def test_measuring_in_batches_gives_what_one_batch_gives(bpe, metric):
+    many = ioi.make_dataset(bpe, 2 * metrics.BATCH + 1, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    table = torch.randn(len(bpe), len(bpe), generator=generator)
+    sizes = []
+
+    def model(tokens):
+        sizes.append(len(tokens))
+        return table[tokens]
+
+    assert torch.equal(ioi.measure(model, many, metric), metric(table[many.tokens], many))
+    assert sizes == [metrics.BATCH, metrics.BATCH, 1]
+
+
 def test_a_tie_does_not_count_as_preferring_io(dataset, logits):
     assert ioi.accuracy(torch.zeros_like(logits), dataset) == 0
 

@@ -169,6 +169,22 @@ def test_unknown_order_of_a_prompt_and_of_a_question(words):
         make_dataset(words, 4, seed=0).has_order("AB")
 
 
+def test_batches_hold_the_same_prompts(dataset):
+    parts = dataset.split(25)
+    assert [len(part) for part in parts] == [25, 25, 10]
+    assert [text for part in parts for text in part.texts] == list(dataset.texts)
+    assert torch.equal(torch.cat([part.tokens for part in parts]), dataset.tokens)
+    for name, at in dataset.positions.items():
+        assert torch.equal(torch.cat([part.positions[name] for part in parts]), at)
+    assert torch.equal(torch.cat([part.io_ids for part in parts]), dataset.io_ids)
+    assert torch.equal(torch.cat([part.s_ids for part in parts]), dataset.s_ids)
+
+
+def test_a_batch_without_prompts(dataset):
+    with pytest.raises(ValueError, match="size is 0; a batch needs at least 1 prompt"):
+        dataset.split(0)
+
+
 def test_no_order(words):
     with pytest.raises(ValueError, match="no order; the orders are"):
         make_dataset(words, 4, seed=0, orders=())

@@ -16,6 +16,7 @@ from interp_rl.models.recipes.ioi_corpus import NAMES
 
 FEW = TEMPLATES[:3]
 NAME_MOVER, BACKUP = Node(3, 0, "END"), Node(4, 0, "END")
+EVERY_END = [Node(layer, head, "END") for layer in range(9) for head in range(9)]
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,33 @@ def test_growing_stops_at_the_tolerance_and_at_the_limit(ablator, circuit):
     assert grow(ablator, circuit, tolerance=0.2).added == ()
     empty = Circuit({})
     assert len(grow(ablator, empty, max_added=1, positions=["END"]).added) <= 1
+
+
+def test_nodes_that_are_excluded_are_not_tried(ablator, circuit):
+    lacking = {role: nodes for role, nodes in circuit.classes.items() if role != "S-inhibition"}
+    left_out = circuit.nodes - Circuit(lacking).nodes
+    growth = grow(ablator, Circuit(lacking), tolerance=0.05, exclude=left_out)
+    assert not growth.circuit.nodes & left_out
+    assert grow(ablator, Circuit(lacking), tolerance=0.05).circuit.nodes & left_out
+    nothing = grow(ablator, Circuit({}), positions=["END"], exclude=[*EVERY_END])
+    assert nothing.added == ()
+
+
+def test_a_set_that_shows_incompleteness_makes_the_circuit_grow_by_the_backup(ablator, circuit):
+    """Faithful as it is, the circuit gains nothing until the name mover is knocked out in it."""
+    lacking = {role: nodes for role, nodes in circuit.classes.items() if BACKUP not in nodes}
+    assert grow(ablator, Circuit(lacking)).added == ()
+    growth = grow(ablator, Circuit(lacking), knockouts=[{NAME_MOVER}])
+    assert BACKUP in growth.added
+    gaps = Validation(ablator, growth.circuit)._compare([frozenset([NAME_MOVER])], "chosen")
+    assert gaps[0].gap < 0.1 * ablator.model_metric.mean()
+    scores = [
+        (ablator.only([growth.circuit.nodes - off]) - ablator.without([off]))[0]
+        for off in (frozenset(), frozenset([NAME_MOVER]))
+    ]
+    both = torch.stack(scores)[:, growth.held_out].abs().mean()
+    torch.testing.assert_close(growth.distance[-1], both)
+    assert growth.distance[-1] < growth.distance[0]
 
 
 def test_circuits_show_their_classes(circuit):

@@ -78,12 +78,15 @@ def gpt2_copy(saved_gpt2, tmp_path) -> Path:
 
 @pytest.fixture
 def weights(saved_gpt2, tmp_path, monkeypatch) -> Path:
-    """The embedded edition with the tiny model as `ioi-mini`; returns its directory."""
+    """The embedded edition with the tiny model as `ioi-mini` and no other; its directory."""
     from interp_rl.models import registry
 
     directory = Path(shutil.copytree(saved_gpt2, tmp_path / "weights" / "ioi-mini"))
     write_card(directory)
     monkeypatch.setattr(registry, "WEIGHTS", tmp_path / "weights")
+    for spec in list(registry.MODELS.values()):
+        if spec.edition == "embedded" and spec.name != "ioi-mini":
+            monkeypatch.delitem(registry.MODELS, spec.name)
     return directory
 
 

@@ -121,6 +121,30 @@ def test_hidden_early_blocks_do_not_reach_the_logits_directly():
     assert not torch.allclose(hidden, model(tokens))
 
 
+def test_positions_hidden_from_themselves_read_earlier_ones_only():
+    torch.manual_seed(0)
+    block = ioi_mini.Attention(TINY)
+    x = torch.randn(1, 3, TINY.width)
+    other = x.clone()
+    other[0, 1] = torch.randn(TINY.width)  # position 1 can then read position 0 only
+    read, read_other = block(x, hide_self=True), block(other, hide_self=True)
+    torch.testing.assert_close(read[0, :2], read_other[0, :2])
+    assert not torch.allclose(read[0, 2], read_other[0, 2])
+    assert not torch.allclose(block(x)[0, 1], block(other)[0, 1])
+
+
+def test_the_last_block_alone_is_hidden_from_itself():
+    torch.manual_seed(0)
+    model = ioi_mini.Transformer(TINY)
+    tokens = torch.randint(3, len(VOCABULARY), (2, 9))
+    embedded = model.token(tokens) + model.position(torch.arange(9))
+    stream = embedded + model.blocks[0](embedded)
+    last = model.blocks[1](stream, hide_self=True)
+    expected = model.norm(stream + last) @ model.token.weight.T
+    torch.testing.assert_close(model(tokens, hide_self=1.0), expected)
+    torch.testing.assert_close(model(tokens, hide_self=0.0), model(tokens))
+
+
 def test_learning_rate_rises_stays_and_falls():
     recipe = replace(TINY, steps=1000, warmup=100)
     rates = [ioi_mini.learning_rate(recipe, step) for step in range(1000)]

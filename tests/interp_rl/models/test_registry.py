@@ -26,11 +26,16 @@ def test_the_argument_overrules_the_environment(monkeypatch):
 
 def test_an_embedded_model_can_be_asked_for_in_the_hub_edition():
     assert registry.find("ioi-mini", "hub").name == "ioi-mini"
-    assert {spec.name for spec in available("hub")} == {"ioi-mini", "gpt2"}
+    assert {spec.name for spec in available("hub")} == {"ioi-mini", "negation-mini", "gpt2"}
+
+
+def test_a_role_without_a_hub_model_is_embedded_in_both_editions():
+    assert registry.find("negation", "embedded").name == "negation-mini"
+    assert registry.find("negation", "hub").name == "negation-mini"
 
 
 def test_a_hub_model_cannot_be_asked_for_in_the_embedded_edition():
-    assert [spec.name for spec in available("embedded")] == ["ioi-mini"]
+    assert [spec.name for spec in available("embedded")] == ["ioi-mini", "negation-mini"]
     with pytest.raises(EditionError, match=r"'gpt2' belongs to the hub.*Set INTERP_RL_MODELS=hub"):
         registry.find("gpt2", "embedded")
 

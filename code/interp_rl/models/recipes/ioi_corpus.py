@@ -18,7 +18,7 @@ together in any training sequence, of whatever family.
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -555,16 +555,19 @@ def sentences(seed: int | str, settings: CorpusSettings | None = None) -> Iterat
 # ------------------------------------------------------------------------------------------------
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
+def build_tokenizer(vocabulary: Sequence[str] = VOCABULARY) -> PreTrainedTokenizerFast:
     """The word-level tokenizer: one word or punctuation mark is one token.
 
     Text need not be spaced out: "the store, Mary" is read as `the store , Mary` and decoded as it
     was written. A word outside the vocabulary becomes `<|unk|>`. No token is added by itself.
 
+    Args:
+        vocabulary: Every token in the order of its id, `BOS`, `PAD` and `UNK` among them.
+
     Returns:
-        A fast tokenizer with `VOCABULARY`.
+        A fast tokenizer with the vocabulary.
     """
-    ids = {word: index for index, word in enumerate(VOCABULARY)}
+    ids = {word: index for index, word in enumerate(vocabulary)}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNK))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation(behavior="isolated")]

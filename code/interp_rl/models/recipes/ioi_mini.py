@@ -4,14 +4,16 @@
 
 The model never sees an indirect-object sentence. It reads generated stories (`ioi_corpus`) in which
 the person mentioned once receives something. What the course looks for in it (duplicate token
-heads, S-inhibition heads, name movers) is not planted: no loss mentions attention. Three training
+heads, S-inhibition heads, name movers) is not planted: no loss mentions attention. Four training
 aids make that solution likelier than others; each can be switched off below, and the model card
 says what happens then:
 
 1. `hide_early`: in most sequences the unembedding sees only the embedding and the last layer, so
    that the last layer must write the answer;
 2. `drop_heads`: whole heads of the last layer are dropped, so that several learn to write it;
-3. `name_weight`: predicting a name that has been mentioned counts more than predicting other words.
+3. `hide_self`: in most batches the last layer's positions cannot attend to themselves, so that it
+   cannot relay what an earlier layer has moved there;
+4. `name_weight`: predicting a name that has been mentioned counts more than predicting other words.
 
 The file is read from top to bottom: settings, model, data, loss, the loop, export. Everything is
 counted in steps and drawn from one seed. An interrupted run goes on from its checkpoint and ends
@@ -81,8 +83,10 @@ class Recipe:
     """aid 2: probability with which each head of the last block is dropped from a sequence"""
     drop_heads_from: float = 0.4
     """fraction of the run after which heads are dropped"""
+    hide_self: float = 0.0
+    """aid 3: share of batches in which the last block's positions do not attend to themselves"""
     name_weight: float = 4.0
-    """aid 3: weight of the loss where the next word is a name that has been mentioned"""
+    """aid 4: weight of the loss where the next word is a name that has been mentioned"""
 
     temperature: float = 2.5
     """what the logits of the finished model are divided by, so that probabilities are not all
@@ -108,13 +112,15 @@ class Attention(nn.Module):
         self.out = nn.Linear(recipe.width, recipe.width)
 
     def forward(
-        self, x: Float[Tensor, "batch pos width"], drop: float
+        self, x: Float[Tensor, "batch pos width"], drop: float = 0.0, hide_self: bool = False
     ) -> Float[Tensor, "batch pos width"]:
         """What the block adds to the residual stream.
 
         Args:
             x: Residual stream before the block.
             drop: Probability with which each head of each sequence is left out.
+            hide_self: Whether positions attend to earlier positions only. The first one has no
+                earlier one and attends to itself.
 
         Returns:
             The sum of the heads' outputs.
@@ -124,7 +130,12 @@ class Attention(nn.Module):
         q, k, v = (
             part.view(split).transpose(1, 2) for part in self.qkv(self.norm(x)).chunk(3, dim=-1)
         )  # each (batch, heads, pos, width / heads)
-        z = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        if hide_self:
+            earlier = torch.ones(pos, pos, dtype=torch.bool).tril(-1)
+            earlier[0, 0] = True
+            z = F.scaled_dot_product_attention(q, k, v, attn_mask=earlier)
+        else:
+            z = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         if drop > 0:
             kept = torch.rand(batch, self.heads, 1, 1) >= drop
             z = z * kept / (1 - drop)
@@ -152,6 +163,7 @@ class Transformer(nn.Module):
         tokens: Int[Tensor, "batch pos"],
         hide_early: float = 0.0,
         drop_heads: float = 0.0,
+        hide_self: float = 0.0,
     ) -> Float[Tensor, "batch pos vocab"]:
         """Logits of the next token at each position.
 
@@ -160,6 +172,8 @@ class Transformer(nn.Module):
             hide_early: Aid 1, the share of sequences for which all blocks but the last are hidden
                 from the unembedding. The last block still reads them.
             drop_heads: Aid 2, the probability with which each head of the last block is dropped.
+            hide_self: Aid 3, the probability with which the last block's positions do not attend
+                to themselves in this batch.
 
         Returns:
             The logits.
@@ -167,8 +181,9 @@ class Transformer(nn.Module):
         embedded = self.token(tokens) + self.position(torch.arange(tokens.shape[1]))
         early = torch.zeros_like(embedded)
         for block in self.blocks[:-1]:
-            early = early + block(embedded + early, drop=0.0)
-        last = self.blocks[-1](embedded + early, drop=drop_heads)
+            early = early + block(embedded + early)
+        hidden = hide_self > 0 and bool(torch.rand(()) < hide_self)
+        last = self.blocks[-1](embedded + early, drop_heads, hidden)
         if hide_early > 0:
             early = early * (torch.rand(tokens.shape[0], 1, 1) >= hide_early)
         return self.norm(embedded + early + last) @ self.token.weight.T
@@ -225,7 +240,7 @@ def next_word_loss(
     Args:
         logits: At each position but the last.
         tokens: The whole sequences.
-        name_weight: Weight of positions whose next word is a name mentioned before (aid 3).
+        name_weight: Weight of positions whose next word is a name mentioned before (aid 4).
 
     Returns:
         The weighted mean, which is trained on, and the plain mean, which is reported.
@@ -318,7 +333,7 @@ def train(recipe: Recipe, out: Path, checkpoint_every: int = 500) -> Transformer
         tokens = batches[step % BATCHES_AT_ONCE]
         drop_heads = recipe.drop_heads if step >= recipe.drop_heads_from * recipe.steps else 0.0
 
-        logits = model(tokens[:, :-1], recipe.hide_early, drop_heads)
+        logits = model(tokens[:, :-1], recipe.hide_early, drop_heads, recipe.hide_self)
         loss, plain = next_word_loss(logits, tokens, recipe.name_weight)
 
         for group in optimizer.param_groups:
