@@ -17,7 +17,7 @@ RESULTS = Path("benchmarks", "results")
 
 
 class BenchmarkResults(SphinxDirective):
-    """``{benchmark-results} NAME``: a table of ratios, then setting, versions and seed."""
+    """``{benchmark-results} NAME``: its tables, then setting, versions and seed."""
 
     required_arguments = 1
 
@@ -35,14 +35,30 @@ class BenchmarkResults(SphinxDirective):
                 location=self.get_location(),
             )
             return []
-        rows = [
-            (label, *(f"{figures[key]:.2f}" for key in ("median", "min", "max")))
-            for label, figures in result["ratios"].items()
-        ]
         return [
-            _table(("ratio of times", "median", "smallest", "largest"), rows),
+            *(
+                _table((heading, "median", "smallest", "largest"), rows(figures))
+                for heading, figures in tables(result).items()
+            ),
             nodes.paragraph("", made_with(result)),
         ]
+
+
+def tables(result: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """The ratios of a result, then its `tables` if it has any, each under its heading."""
+    return {"ratio of times": result["ratios"], **result.get("tables", {})}
+
+
+def rows(figures: dict[str, dict[str, float]]) -> list[tuple[str, ...]]:
+    """Label, median, smallest and largest, with three significant digits or more."""
+
+    def text(value: float) -> str:
+        return f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
+
+    return [
+        (label, *(text(spread[key]) for key in ("median", "min", "max")))
+        for label, spread in figures.items()
+    ]
 
 
 def made_with(result: dict[str, Any]) -> str:

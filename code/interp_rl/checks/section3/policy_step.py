@@ -1,0 +1,131 @@
+"""Check of Exercise 3.3a: one step of policy gradient."""
+
+import copy
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from interp_rl.checks.framework import Student, Wrong, check, compare
+
+
+@check("3.3a", learned="These lines, and a loop that collects data, are all of REINFORCE.")
+def check_policy_step(fn: Student) -> None:
+    """Checks Exercise 3.3a: one gradient step on a policy network.
+
+    Args:
+        fn: Your function `policy_step(policy, optimiser, observations, actions, weights)`.
+    """
+    first = _example(n_steps=4, seed=0)
+    fresh = _network(seed=0)
+    after = _stepped(fn, fresh, [first])
+    compare(after, _expected(fresh, [first]), _mistakes(fresh, first))
+    second = _example(n_steps=6, seed=1)
+    kept = _expected(fresh, [first, second], keep_gradients=True)
+    forgotten = (
+        "Your first step is right and the second is not: the gradients of the first are still "
+        "there and are added. Call `optimiser.zero_grad()` before `loss.backward()`."
+    )
+    both = _stepped(fn, fresh, [first, second])
+    compare(both, _expected(fresh, [first, second]), {forgotten: kept})
+
+
+_Batch = tuple[Float[Tensor, "_ _"], Int[Tensor, "_"], Float[Tensor, "_"]]
+"""Observations, actions, weights; batches of several lengths occur in one call."""
+
+
+def _example(*, n_steps: int, seed: int) -> _Batch:
+    generator = torch.Generator().manual_seed(seed)
+    return (
+        torch.randn(n_steps, 3, generator=generator),
+        torch.randint(4, (n_steps,), generator=generator),
+        torch.randint(-20, 21, (n_steps,), generator=generator) / 10,
+    )
+
+
+def _network(*, seed: int) -> nn.Module:
+    generator = torch.Generator().manual_seed(seed)
+    network = nn.Linear(3, 4)
+    with torch.no_grad():
+        network.weight.copy_(torch.randn(4, 3, generator=generator))
+        network.bias.copy_(torch.randn(4, generator=generator))
+    return network
+
+
+def _parameters(network: nn.Module) -> Float[Tensor, " parameter"]:
+    return torch.cat([p.detach().flatten() for p in network.parameters()]).clone()
+
+
+def _stepped(fn: Student, network: nn.Module, batches: list[_Batch]) -> Tensor:
+    """The parameters after the student's steps; the answer itself does not matter."""
+    network = copy.deepcopy(network)
+    optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
+    for batch in batches:
+        loss = fn(network, optimiser, *batch)
+        if not isinstance(loss, float | Tensor):
+            raise Wrong("Your function should return the loss, so that one can look at it.")
+    return _parameters(network)
+
+
+def _expected(
+    network: nn.Module, batches: list[_Batch], *, keep_gradients: bool = False, **changes: Any
+) -> Tensor:
+    """The parameters after right steps, or after ones with a known mistake."""
+    network = copy.deepcopy(network)
+    optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
+    for batch in batches:
+        if not keep_gradients:
+            optimiser.zero_grad()
+        _loss(network, *batch, **changes).backward()
+        optimiser.step()
+    return _parameters(network)
+
+
+def _loss(
+    network: nn.Module,
+    observations: Tensor,
+    actions: Tensor,
+    weights: Tensor,
+    *,
+    of: str = "log-probability",
+    reduce: str = "mean",
+    sign: str = "-",
+) -> Tensor:
+    logits = network(observations)
+    outputs = {
+        "log-probability": logits.log_softmax(-1),
+        "probability": logits.softmax(-1),
+        "logit": logits,
+        "over steps": logits.log_softmax(0),
+    }[of]
+    terms = outputs[torch.arange(len(actions)), actions] * weights
+    total = terms.mean() if reduce == "mean" else terms.sum()
+    return -total if sign == "-" else total
+
+
+def _mistakes(network: nn.Module, batch: _Batch) -> dict[str, Tensor]:
+    """What known misconceptions make of the parameters, each under the message for it."""
+    observations, actions, weights = batch
+    unweighted = (observations, actions, torch.ones_like(weights))
+    return {
+        "The parameters are as before. Does your function call `loss.backward()` and then "
+        "`optimiser.step()`?": _parameters(network),
+        "The parameters move the wrong way: actions with positive weights become less probable. "
+        "The optimiser minimises, so the loss needs a minus.": _expected(
+            network, [batch], sign="+"
+        ),
+        "You use probabilities. The score is the gradient of the logarithm: `log_softmax`.": (
+            _expected(network, [batch], of="probability")
+        ),
+        "You use logits. They are log-probabilities only after `log_softmax(-1)`.": _expected(
+            network, [batch], of="logit"
+        ),
+        "Your softmax runs over the steps. The probabilities of the actions in one state sum to "
+        "1: `log_softmax(-1)`.": _expected(network, [batch], of="over steps"),
+        "You sum over the steps. Take the mean, as the statement asks, so that a longer batch does "
+        "not mean a longer step.": _expected(network, [batch], reduce="sum"),
+        "You leave out the weights: all actions become more probable, good and bad.": _expected(
+            network, [unweighted]
+        ),
+    }

@@ -1,0 +1,85 @@
+"""Check of Exercise 3.1a: the REINFORCE loss."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from interp_rl.checks.framework import Student, Wrong, check, show
+from interp_rl.checks.section3.examples import compare_on
+
+
+@check("3.1a", learned="The gradient of the loss matters; its value says nothing about the policy.")
+def check_reinforce_loss(fn: Student) -> None:
+    """Checks Exercise 3.1a: the loss whose gradient is minus the policy gradient.
+
+    Args:
+        fn: Your function `reinforce_loss(log_probs, weights, mask)`.
+    """
+    examples = {
+        "2 episodes of 3 and 1 steps": _batch((3, 1), seed=0),
+        "4 episodes of up to 5 steps": _batch((2, 5, 1, 4), seed=1),
+        "1 episode": _batch((2,), seed=2),
+    }
+    compare_on(fn, examples, _loss, _mistakes)
+    log_probs, weights, mask = examples["2 episodes of 3 and 1 steps"]
+    answer = fn(log_probs.clone().requires_grad_(), weights, mask)
+    if not answer.requires_grad:
+        raise Wrong(
+            "Your loss has the right value, and no gradient: it is cut off from `log_probs`. "
+            "Leave out `.detach()`, `.item()`, `torch.tensor(...)` and `torch.no_grad()`.",
+            show(answer),
+        )
+
+
+_Batch = tuple[
+    Float[Tensor, "episode time"], Float[Tensor, "episode time"], Bool[Tensor, "episode time"]
+]
+
+
+def _batch(lengths: tuple[int, ...], *, seed: int) -> _Batch:
+    """Random numbers, also in the padding."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(lengths), max(lengths))
+    log_probs = torch.rand(shape, generator=generator).log()
+    weights = torch.randint(1, 20, shape, generator=generator) / 10
+    return log_probs, weights, torch.arange(shape[1]) < torch.tensor(lengths)[:, None]
+
+
+def _loss(log_probs: Tensor, weights: Tensor, mask: Tensor) -> Float[Tensor, ""]:
+    return -(log_probs * weights)[mask].sum() / len(log_probs)
+
+
+def _mistakes(log_probs: Tensor, weights: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """What known misconceptions return, each under the message for it."""
+    terms = log_probs * weights
+    taken = terms * mask
+    n_episodes = len(log_probs)
+    right = _loss(log_probs, weights, mask)
+    by_episode = taken.sum(1) / mask.sum(1)
+    own, weight = (log_probs * mask).sum(1), (weights * mask).sum(1)
+    return {
+        "The sign is reversed. A program minimises the loss, so it must fall where log-probability "
+        "times weight rises: put a minus in front.": -right,
+        "The padding counts in your sum. Use the steps with `mask` True only.": (
+            -terms.sum() / n_episodes
+        ),
+        "The padding counts in your sum, and you divide by the number of all entries. Use the "
+        "steps with `mask` True, and divide by the number of episodes.": -terms.mean(),
+        "You divide by the number of steps. Divide by the number of episodes: the return is a sum "
+        "over steps, and long episodes have more terms.": -terms[mask].mean(),
+        "You divide by the number of all entries, with the padding. Divide by the number of "
+        "episodes.": -taken.mean(),
+        "You take the mean over the steps of each episode. Sum over the steps, and take the mean "
+        "over the episodes.": -by_episode.mean(),
+        "You sum over the episodes. Divide by their number, so that the size of the batch does not "
+        "change the size of a step.": -taken.sum(),
+        "You multiply the sum of the log-probabilities by the sum of the weights. Multiply step by "
+        "step first, then sum.": -(own * weight).mean(),
+        "You leave out the weights.": -own.mean(),
+        "You use probabilities. The gradient is that of their logarithms: no `.exp()`.": (
+            -(log_probs.exp() * weights)[mask].sum() / n_episodes
+        ),
+        "You return one number for each episode. Take their mean.": -taken.sum(1),
+        "You return one number for each step. Sum over the steps and divide by the number of "
+        "episodes.": -taken,
+    }
