@@ -12,7 +12,7 @@ export TRANSFORMERS_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 endif
 
-.PHONY: help setup book test lint format serve notebooks models bench clean
+.PHONY: help setup book test lint format serve notebooks models results bench clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -47,7 +47,11 @@ notebooks: setup ## write the student notebooks from the chapters
 models: setup ## train every embedded model again, from its seed
 	$(BIN)/python -m interp_rl.models train --all
 
+results: setup ## train every lander of section 3 again, from its seed; goes on where it was stopped
+	$(BIN)/python -m interp_rl.policy_gradients.training_runs
+
 bench: setup ## measure, and keep the results for the book's page of benchmarks
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
 	@set -e; for file in $(filter-out %/harness.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file --save; done
 
 clean: ## remove everything that is built, but not .venv

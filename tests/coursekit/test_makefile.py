@@ -31,7 +31,17 @@ def test_help_lists_every_command(root: Path):
 
 
 def test_every_command_but_help_and_clean_sets_up_first(root: Path):
-    for command in ("book", "test", "lint", "format", "serve", "notebooks", "models", "bench"):
+    for command in (
+        "book",
+        "test",
+        "lint",
+        "format",
+        "serve",
+        "notebooks",
+        "models",
+        "results",
+        "bench",
+    ):
         first = make(root, "-n", command).stdout.splitlines()[0]
         assert "coursekit/bootstrap.py --torch default" in first, command
 

@@ -1,0 +1,131 @@
+"""The recorded runs: made so that they can be stopped, small, and read back as they were."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from interp_rl.policy_gradients import training_runs as module
+from interp_rl.policy_gradients.agent import load_agent
+from interp_rl.policy_gradients.evaluation import evaluate
+from interp_rl.policy_gradients.lunar_lander import LADDER, train
+
+TINY = {"steps": 1500, "rollout": 100, "environments": 3}
+
+
+needs_results = pytest.mark.skipif(
+    any(not (module.RESULTS / f"{rung}.json").exists() for rung in module.LADDER),
+    reason="`make results` is not finished",
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two seeds of a tiny PPO."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BIN", 500)
+        module.make_results(
+            ["ppo"], seeds=[0, 1], out=folder / "out", results=folder / "results", changes=TINY
+        )
+    return folder
+
+
+def test_what_is_read_is_what_the_runs_were(made):
+    runs = module.recorded("ppo", made / "results")
+    assert runs.seeds == (0, 1) and runs.steps.tolist() == [500, 1000, 1500]
+    assert runs.settings == replace(LADDER["ppo"], **TINY)
+    again = train(replace(LADDER["ppo"], seed=1, **TINY), progress=False)
+    ends, returns = (torch.tensor(again.episodes[name]) for name in ("end", "return"))
+    last = returns[(ends > 1000) & (ends <= 1500)]
+    assert runs.mean[1, 2].item() == pytest.approx(last.mean().item(), abs=0.06)
+    assert (runs.low <= runs.high).logical_or(runs.low.isnan()).all()
+    played = evaluate(again.agent, greedy=True, seed=1).returns
+    assert torch.allclose(runs.evaluation["greedy"][1], played, atol=0.06)
+    assert runs.evaluation["sampled"].shape == (2, 100)
+    assert {"torch", "gymnasium", "python"} <= set(runs.provenance)
+    pilot = load_agent(made / "results" / "ppo-0.safetensors")
+    assert torch.allclose(
+        evaluate(pilot, greedy=True, seed=0).returns, runs.evaluation["greedy"][0], atol=0.06
+    )
+
+
+def test_finished_seeds_are_not_trained_again(made, monkeypatch):
+    monkeypatch.setattr(module, "BIN", 500)
+    monkeypatch.setattr(module, "train", None)  # calling it would raise
+    before = (made / "results" / "ppo.json").read_bytes()
+    options = {"seeds": [0, 1], "out": made / "out", "results": made / "results"}
+    module.make_results(["ppo"], **options, changes=TINY)
+    assert (made / "results" / "ppo.json").read_bytes() == before
+    with pytest.raises(ValueError, match=r"ppo-0\.json is a run of other settings"):
+        module.make_results(["ppo"], **options, changes=TINY | {"lam": 0.5})
+
+
+def test_damaged_missing_and_unknown_files_are_refused(made, tmp_path):
+    with pytest.raises(ValueError, match="no rung"):
+        module.recorded("dqn")
+    with pytest.raises(ValueError, match="make it again with `make results`"):
+        module.recorded("ppo", tmp_path)
+    content = json.loads((made / "results" / "ppo.json").read_text())
+    del content["runs"][0]["curve"]
+    (tmp_path / "ppo.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="curve"):
+        module.recorded("ppo", tmp_path)
+    with pytest.raises(ValueError, match="'dqn'"):
+        module.make_results(["dqn"], out=tmp_path, results=tmp_path)
+
+
+# ----- the band
+
+
+def test_the_bootstrap_band_covers_the_mean_about_as_often_as_it_says():
+    generator = torch.Generator().manual_seed(0)
+    curves = torch.randn(20, 400, generator=generator)
+    low, high = module.band(curves)
+    assert 0.88 < ((low < 0) & (high > 0)).float().mean() < 0.97
+    assert ((low < curves.mean(0)) & (curves.mean(0) < high)).all()
+    narrow = module.band(curves, confidence=0.5)
+    assert ((narrow[1] - narrow[0]) < 0.6 * (high - low)).all()
+
+
+def test_a_band_leaves_out_what_is_missing_and_needs_two_seeds():
+    curves = torch.tensor([[1.0, torch.nan], [1.0, 3.0], [1.0, 3.0]])
+    low, high = module.band(curves)
+    assert low.tolist() == high.tolist() == [1.0, 3.0]
+    with pytest.raises(ValueError, match="at least two"):
+        module.band(curves[:1])
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        module.band(curves, confidence=95.0)
+
+
+# ----- what is shipped
+
+
+@needs_results
+def test_the_shipped_runs_are_those_of_the_ladder():
+    for rung, settings in LADDER.items():
+        runs = module.recorded(rung)
+        assert runs.settings == settings, f"{rung}: run `make results`"
+        assert runs.seeds == tuple(range(module.SEEDS[rung]))
+        assert runs.steps[-1] == settings.steps == 1_000_000
+        assert (module.RESULTS / f"{rung}.json").stat().st_size < 100_000
+
+
+@needs_results
+def test_the_best_rung_lands():
+    scores = module.recorded("ppo").evaluation
+    for mode in ("sampled", "greedy"):
+        assert scores[mode].shape == (10, 100)
+    assert (scores["greedy"].mean(1) >= 200).sum() >= 8
+
+
+@needs_results
+def test_the_shipped_agent_is_small_and_the_one_that_was_recorded():
+    path = module.RESULTS / "ppo-0.safetensors"
+    assert path.stat().st_size < 100_000
+    runs = module.recorded("ppo")
+    played = evaluate(load_agent(path), greedy=True, episodes=20, seed=0).returns
+    # another machine's rounding may turn single episodes around
+    recorded = runs.evaluation["greedy"][0]
+    assert abs(played.median() - recorded.median()) < 30
