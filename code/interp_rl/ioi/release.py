@@ -8,9 +8,7 @@ directories, trained without the aid of that name in `TRAINING_AIDS`. Every run 
 """
 
 import argparse
-import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,15 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from interp_rl.ioi.acceptance import CRITERIA, measure
-
-#: What a released model consists of.
-FILES = (
-    "config.json",
-    "generation_config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-)
+from interp_rl.models.files import copy_release, released_checksums
 
 #: Which of the accepted seeds is shipped.
 SELECTION_RULE = "the seed that meets most criteria, and of several the smallest"
@@ -266,9 +256,7 @@ def release(runs: Path, target: Path, minutes: int | None = None) -> dict:
     # the first of equals
     chosen = max(seeds, key=lambda path: sum(results[path]["passed"].values()))
 
-    target.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
-        shutil.copyfile(chosen / name, target / name)
+    copy_release(chosen, target)
     recipe = recipes[chosen]
     aids = [aid for aid in TRAINING_AIDS if aid.used(recipe)]
     ablated = [
@@ -304,7 +292,7 @@ def release(runs: Path, target: Path, minutes: int | None = None) -> dict:
         "aids_ablation": ablated,
         "figures": results[chosen]["figures"] | results[chosen]["also"],
         "roles": results[chosen]["roles"],
-        "files": {name: hashlib.sha256((target / name).read_bytes()).hexdigest() for name in FILES},
+        "files": released_checksums(target),
     }
     if minutes is not None:
         card["minutes_on_one_core"] = minutes

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 from interp_rl.models import registry
@@ -17,6 +18,15 @@ from interp_rl.models.errors import (
 
 HUB_DIR_VARIABLE = "INTERP_RL_HUB_DIR"
 """A directory with a sub-directory for each hub model, used instead of the network."""
+
+RELEASED = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+"""What an embedded model consists of, besides its card."""
 
 _HUB_NEEDED = ("config.json", "tokenizer.json", "model.safetensors")
 _HUB_FILES = ["*.json", "merges.txt", "model.safetensors"]
@@ -93,6 +103,30 @@ def _sha256(path: Path, size: int, modified_ns: int) -> str:
     """Size and time of change are arguments so that a changed file is read again."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy_release(source: Path, target: Path) -> None:
+    """Copies what an embedded model consists of from a training run.
+
+    Args:
+        source: The run's folder.
+        target: Where the model that ships goes; made if missing.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for name in RELEASED:
+        shutil.copyfile(source / name, target / name)
+
+
+def released_checksums(directory: Path) -> dict[str, str]:
+    """Checksums for the card.
+
+    Args:
+        directory: A training run, or a model that ships.
+
+    Returns:
+        The SHA-256 of each file of `RELEASED`.
+    """
+    return {name: sha256(directory / name) for name in RELEASED}
 
 
 def sha256(path: Path) -> str:

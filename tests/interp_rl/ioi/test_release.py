@@ -8,6 +8,7 @@ import pytest
 from interp_rl.ioi import acceptance, release
 from interp_rl.ioi.acceptance import Criteria
 from interp_rl.models import ModelCard
+from interp_rl.models.files import RELEASED
 from interp_rl.models.recipes import ioi_mini
 from interp_rl.models.recipes.ioi_corpus import CorpusSettings
 
@@ -38,7 +39,7 @@ def runs(trained, tmp_path, monkeypatch):
     def add(name, recipe, **changes):
         path = tmp_path / "runs" / name
         path.mkdir(parents=True)
-        for file in release.FILES:
+        for file in RELEASED:
             (path / file).write_bytes((directory / file).read_bytes())
         settings = recipe if isinstance(recipe, dict) else asdict(recipe)
         (path / "recipe.json").write_text(json.dumps(settings))

@@ -21,9 +21,8 @@ with the same weights as an uninterrupted one.
 """
 
 import argparse
-import json
 import random
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -33,6 +32,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from interp_rl.models.recipes import run_folder
 from interp_rl.models.recipes.ioi_corpus import (
     MAX_WORDS,
     NAMES,
@@ -310,20 +310,7 @@ def train(recipe: Recipe, out: Path, checkpoint_every: int = 500) -> Transformer
         fused=True,
     )
 
-    out.mkdir(parents=True, exist_ok=True)
-    checkpoint = out / "checkpoint.pt"
-    first = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["recipe"] != asdict(recipe):
-            raise ValueError(
-                f"{checkpoint} is from a run with other settings; delete it or go elsewhere"
-            )
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"])
-        first = state["step"]
-        print(f"resuming at step {first} from {checkpoint}")
+    first = run_folder.resume(out, recipe, model, optimizer)
 
     batches: list[Int[Tensor, "batch pos"]] = []
     bar = tqdm(range(first, recipe.steps), initial=first, total=recipe.steps, mininterval=5)
@@ -346,15 +333,7 @@ def train(recipe: Recipe, out: Path, checkpoint_every: int = 500) -> Transformer
         if step % 50 == 0:
             bar.set_postfix(loss=f"{plain.item():.3f}")
         if (step + 1) % checkpoint_every == 0 and step + 1 < recipe.steps:
-            state = {
-                "recipe": asdict(recipe),
-                "step": step + 1,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "rng": torch.get_rng_state(),
-            }
-            torch.save(state, checkpoint.with_suffix(".tmp"))
-            checkpoint.with_suffix(".tmp").replace(checkpoint)  # never half a checkpoint
+            run_folder.keep(out, recipe, step + 1, model, optimizer)
     return model
 
 
@@ -416,13 +395,7 @@ def run(recipe: Recipe, out: Path, checkpoint_every: int = 500) -> None:
         checkpoint_every: Steps between two checkpoints.
     """
     model = train(recipe, out, checkpoint_every)
-    to_gpt2(model, recipe).save_pretrained(out)
-    build_tokenizer().save_pretrained(out)
-    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
-    (out / "checkpoint.pt").unlink(missing_ok=True)
-    for path in sorted(out.iterdir()):
-        path.chmod(0o644)
-        print(f"wrote {path} ({path.stat().st_size:,} bytes)")
+    run_folder.finish(out, recipe, to_gpt2(model, recipe), build_tokenizer())
 
 
 def main(arguments: list[str] | None = None) -> None:

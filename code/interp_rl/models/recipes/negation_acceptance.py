@@ -10,10 +10,8 @@ on combinations of negatives and verb that are not in the training text.
 """
 
 import argparse
-import hashlib
 import json
 import random
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from transformers import GPT2LMHeadModel
 
+from interp_rl.models.files import copy_release, released_checksums
 from interp_rl.models.recipes.negation_corpus import (
     BOS,
     HELD_OUT_PAIRS,
@@ -71,15 +70,6 @@ DEVELOPMENT: tuple[str, ...] = (
     "measured, to save time",
 )
 """Every run made while the recipe was looked for."""
-
-FILES = (
-    "config.json",
-    "generation_config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-)
-"""What a released model consists of."""
 
 
 def encode(examples: Sequence[Example]) -> Int[Tensor, "example pos"]:
@@ -242,12 +232,10 @@ def release(runs: Path, target: Path | None = None) -> dict:
         + ("" if results[chosen]["accepted"] else "; none was accepted"),
         "development": list(DEVELOPMENT),
         "figures": results[chosen]["figures"],
-        "files": {name: hashlib.sha256((chosen / name).read_bytes()).hexdigest() for name in FILES},
+        "files": released_checksums(chosen),
     }
     if target is not None:
-        target.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
-            shutil.copyfile(chosen / name, target / name)
+        copy_release(chosen, target)
         (target / "card.json").write_text(json.dumps(card, indent=2) + "\n")
         print(f"shipped {chosen.name}; wrote {target / 'card.json'}")
     return card

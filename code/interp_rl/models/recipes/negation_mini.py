@@ -14,8 +14,7 @@ uninterrupted one.
 
 import argparse
 import itertools
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -25,6 +24,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from interp_rl.models.recipes import run_folder
 from interp_rl.models.recipes.ioi_corpus import BOS, PAD, build_tokenizer
 from interp_rl.models.recipes.negation_corpus import MAX_WORDS, VOCABULARY, examples
 
@@ -174,19 +174,7 @@ def train(recipe: Recipe, out: Path, checkpoint_every: int = 500) -> GPT2LMHeadM
     optimizer = torch.optim.AdamW(
         model.parameters(), betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
     )
-    out.mkdir(parents=True, exist_ok=True)
-    checkpoint = out / "checkpoint.pt"
-    first = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["recipe"] != asdict(recipe):
-            raise ValueError(
-                f"{checkpoint} is from a run with other settings; delete it or go elsewhere"
-            )
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
-        print(f"resuming at step {first} from {checkpoint}")
+    first = run_folder.resume(out, recipe, model, optimizer)
 
     bar = tqdm(range(first, recipe.steps), initial=first, total=recipe.steps, mininterval=5)
     for step in bar:
@@ -202,14 +190,7 @@ def train(recipe: Recipe, out: Path, checkpoint_every: int = 500) -> GPT2LMHeadM
         if step % 50 == 0:
             bar.set_postfix(answers=f"{answer.item():.3f}")
         if (step + 1) % checkpoint_every == 0 and step + 1 < recipe.steps:
-            state = {
-                "recipe": asdict(recipe),
-                "step": step + 1,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            }
-            torch.save(state, checkpoint.with_suffix(".tmp"))
-            checkpoint.with_suffix(".tmp").replace(checkpoint)  # never half a checkpoint
+            run_folder.keep(out, recipe, step + 1, model, optimizer)
     return model.eval()
 
 
@@ -221,13 +202,8 @@ def run(recipe: Recipe, out: Path, checkpoint_every: int = 500) -> None:
         out: A directory; made if missing.
         checkpoint_every: Steps between two checkpoints.
     """
-    train(recipe, out, checkpoint_every).save_pretrained(out)
-    build_tokenizer(VOCABULARY).save_pretrained(out)
-    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
-    (out / "checkpoint.pt").unlink(missing_ok=True)
-    for path in sorted(out.iterdir()):
-        path.chmod(0o644)
-        print(f"wrote {path} ({path.stat().st_size:,} bytes)")
+    model = train(recipe, out, checkpoint_every)
+    run_folder.finish(out, recipe, model, build_tokenizer(VOCABULARY))
 
 
 def main(arguments: list[str] | None = None) -> None:
