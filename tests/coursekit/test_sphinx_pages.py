@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from bs4 import BeautifulSoup, Tag
+
+from coursekit.sphinx_ext.pages import ASSETS
 
 CHAPTER = """\
 ---
@@ -343,6 +346,18 @@ def test_formulas_are_typeset_by_the_sites_own_mathjax(book: Any, chapter: Beaut
     fonts = (book.html / "_static/mathjax/output/chtml/fonts/woff-v2").glob("*.woff")
     assert len(list(fonts)) == 23
     assert not book.page("api/sums").select("script[src*=mathjax]")  # it has no formula
+
+
+def test_nothing_that_is_shipped_names_a_delivery_network() -> None:
+    scripts = [*ASSETS.rglob("*.js"), *ASSETS.rglob("*.css")]
+    assert len(scripts) > 5
+    assert [path.name for path in scripts if "cdn." in path.read_text("utf-8")] == []
+
+
+def test_every_part_of_mathjax_that_is_asked_for_is_shipped(chapter: BeautifulSoup) -> None:
+    (settings,) = re.findall(r"window.MathJax = ({.*})", str(chapter))
+    for part in json.loads(settings)["loader"]["load"]:
+        assert (ASSETS / "mathjax" / f"{part}.js").is_file()
 
 
 def test_buttons_and_toggles_have_names(chapter: BeautifulSoup) -> None:
