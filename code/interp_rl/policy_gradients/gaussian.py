@@ -12,10 +12,44 @@ that only the quadratic form has a gradient: :math:`(\partial f/\partial\theta)^
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+def action_dimension(space: "gymnasium.Space") -> int:
+    """How many entries an action of this space has, for the mean and covariance of a policy.
+
+    A Gaussian has no bounds: clip what it draws to those of the space before a step, and keep the
+    action as drawn for its log-probability.
+
+    Args:
+        space: Gymnasium's action space of the environment.
+
+    Returns:
+        The dimension d.
+
+    Raises:
+        ValueError: If the actions are not vectors of real numbers.
+    """
+    from gymnasium import spaces  # here, as nothing else of this module needs it
+
+    if not isinstance(space, spaces.Box):
+        raise ValueError(
+            f"the actions are {space}, and a Gaussian policy draws vectors of real numbers. For a "
+            "choice among finitely many actions you need a softmax policy, such as `Agent`; for "
+            "the lander's continuous version, make it with continuous=True"
+        )
+    if len(space.shape) != 1 or not len(space.low) or space.dtype.kind != "f":
+        raise ValueError(
+            f"the actions are {space}; a Gaussian policy needs one vector of floating-point numbers"
+        )
+    return int(space.shape[0])
 
 
 def log_probability(

@@ -103,6 +103,11 @@ class Settings:
                 f"{self.algorithm} needs all rewards of an episode: set rollout=None, one whole "
                 "episode in each environment"
             )
+        if self.algorithm == "reinforce-batch-mean" and self.environments == 1:
+            raise ValueError(
+                "environments is 1: a single episode is its own mean, and all its weights would be "
+                "zero; reinforce-batch-mean needs at least 2"
+            )
         if self.algorithm != "ppo" and self.clip is not None:
             raise ValueError(f"{self.algorithm} has no ratio to clip: set clip=None")
         if self.algorithm != "ppo" and (self.epochs > 1 or self.minibatch is not None):
@@ -136,11 +141,11 @@ LADDER: dict[str, Settings] = {
     "reinforce-value": replace(_WHOLE_EPISODES, algorithm="reinforce-value"),
     "actor-critic": Settings(
         algorithm="actor-critic",
-        rollout=32,
-        lam=0.95,
-        learning_rate=2e-3,
+        rollout=64,
+        lam=0.99,
+        learning_rate=1e-3,
         epochs=1,
-        critic_epochs=2,
+        critic_epochs=4,
         minibatch=None,
         clip=None,
     ),

@@ -1,7 +1,9 @@
 """Closed forms against autograd, against torch.distributions, and against integrals."""
 
+import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from torch import nn
 from torch.distributions import MultivariateNormal
 
@@ -131,7 +133,27 @@ def test_the_gradient_of_a_quadratic_form_is_2ax_only_for_a_symmetric_matrix():
     assert torch.allclose(found[1], -found[0])
 
 
+def test_the_dimension_is_that_of_the_action_space():
+    assert gaussian.action_dimension(spaces.Box(-1, 1, (D,))) == D
+
+
 # ----- bad input
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (spaces.Discrete(4), r"Discrete\(4\), and a Gaussian.*softmax policy, such as `Agent`"),
+        (spaces.MultiDiscrete([2, 3]), "softmax policy"),
+        (spaces.Box(-1, 1, (2, 3)), "needs one vector"),
+        (spaces.Box(-1, 1, ()), "needs one vector"),
+        (spaces.Box(0, 3, (2,), dtype=np.int64), "floating-point"),
+    ],
+)
+def test_actions_that_a_gaussian_cannot_draw_are_refused(space, message):
+    with pytest.raises(ValueError, match=message):
+        gaussian.action_dimension(space)
+
 
 FUNCTIONS = ["log_probability", "score_of_mean", "score_of_covariance"]
 EYE = torch.eye(2, dtype=torch.double)

@@ -234,6 +234,10 @@ def test_a_progress_bar_says_how_far_and_how_good(capsys):
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"entropy": -1.0}, "entropy is -1.0"),
         ({"algorithm": "reinforce"}, "set rollout=None"),
+        (
+            {"algorithm": "reinforce-batch-mean", "environments": 1, "rollout": None},
+            "its own mean",
+        ),
         ({"algorithm": "actor-critic"}, "no ratio to clip"),
         ({"algorithm": "actor-critic", "clip": None}, "is on-policy"),
     ],
