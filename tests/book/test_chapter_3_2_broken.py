@@ -175,14 +175,14 @@ def test_what_the_records_show(names):
 
 
 def test_the_expected_updates_are_those_measured(names):
-    for name, step in names["expected"].items():
+    for name, step in names["enumerated"].items():
         found = names["drawn"][name]
         z = (found.mean(0) - step) / (found.std(0) / len(found) ** 0.5)
         assert z.abs().max() < 3.5
 
 
 def test_b_is_exactly_unbiased_and_c_exactly_opposite(names):
-    exact, expected = names["exact"], names["expected"]
+    exact, expected = names["exact"], names["enumerated"]
     assert torch.allclose(expected["patient B"], exact, atol=1e-12)
     assert torch.allclose(expected["healthy"], exact, atol=1e-12)
     assert torch.allclose(expected["patient C"], -exact, atol=1e-12)
@@ -194,11 +194,11 @@ def test_a_learns_nothing_from_one_step_and_nothing_where_only_exits_pay(names):
     assert lesson.weights[lesson.kept.sum(-1) == 1].abs().max() < 1e-9
     assert names["A_free"].abs().max() < 1e-6
     assert names["of_free"].norm() > 0.1
-    assert names["expected"]["patient A"] @ names["exact"] < 0
+    assert names["enumerated"]["patient A"] @ names["exact"] < 0
 
 
 def test_d_climbs_the_return_of_the_row_in_which_three_near_exits_fit(names):
-    assert torch.allclose(names["expected"]["patient D"], names["of_the_row"], atol=1e-12)
+    assert torch.allclose(names["enumerated"]["patient D"], names["of_the_row"], atol=1e-12)
     straight = faults.with_autoreset(pg.corridor(slip=0.0, horizon=6))
     left = torch.tensor([-50.0, 0.0], dtype=torch.double)
     J = pg.expected_return(straight, faults.policy_logits(left, 5))  # noqa: N806
@@ -215,7 +215,7 @@ def test_the_worst_that_c_can_learn_is_to_reach_no_exit(names):
 
 
 def test_the_leak_shrinks_and_hardly_turns(names):
-    step, exact = names["expected"]["patient E"], names["exact"]
+    step, exact = names["enumerated"]["patient E"], names["exact"]
     assert pg.cosine(step, exact) > 0.99
     assert 0.2 < (step @ exact / exact.square().sum()).item() < 0.5
 

@@ -29,11 +29,13 @@ def shown(cell: NotebookNode) -> str:
     return "".join(o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in outputs)
 
 
-def solutions(book: Book, committed: NotebookNode) -> list[NotebookNode]:
+def solutions(project: Project, book: Book, committed: NotebookNode) -> list[NotebookNode]:
     """A chapter's solution cells, those of each exercise followed by its check, then the status."""
     course = committed.metadata.course
     [chapter] = [c for c in book.chapters.values() if c.name == course.chapter]
-    full = notebooks.build(chapter, book, course.glue, "instructor")
+    # the committed values are those of the student's text; solutions may have more
+    glue = {**course.glue, **(notebooks.executed_glue(project, chapter) or {})}
+    full = notebooks.build(chapter, book, glue, "instructor")
     solved = [cell for cell in full.cells if "solution" in tags(cell)]
     checks = {c.metadata.course.exercise: c for c in committed.cells if "check" in tags(c)}
     cells = []
@@ -49,12 +51,12 @@ def test_committed_notebooks_are_what_the_chapters_give(project: Project) -> Non
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
 def test_notebook_runs_untouched_and_its_checks_pass_once_solved(
-    path: Path, book: Book, tmp_path: Path
+    path: Path, project: Project, book: Book, tmp_path: Path
 ) -> None:
     """One fresh kernel, its folder elsewhere: first the notebook as it is, then the solutions."""
     notebook = nbformat.read(path, as_version=4)
     untouched = len(notebook.cells)
-    notebook.cells += [nbformat.from_dict(cell) for cell in solutions(book, notebook)]
+    notebook.cells += [nbformat.from_dict(cell) for cell in solutions(project, book, notebook)]
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
     place = {"metadata": {"path": str(tmp_path)}}
