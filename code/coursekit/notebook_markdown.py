@@ -7,8 +7,9 @@ here is an error that names the chapter and the line, so nothing reaches a noteb
 
 import base64
 import html
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +19,7 @@ from markdown_it.token import Token
 
 from coursekit.book import Book, Target
 from coursekit.chapter import Chapter, Directive, is_directive, parse, read_directive
+from coursekit.sphinx_ext import benchmarks
 
 ADMONITIONS = {
     "note": "Note",
@@ -319,6 +321,19 @@ class PlainMarkdown:
         caption = f"*{self.text(block.argument, block.line)}*\n\n" if block.argument else ""
         return caption + self._body(block)
 
+    def _benchmark(self, block: Directive) -> str:
+        path = self.book.root / benchmarks.RESULTS / f"{block.argument}.json"
+        if not path.is_file():
+            command = f"python benchmarks/{block.argument}.py --save"
+            raise self.chapter.error(block.line, f"there is no {path.name} yet: run `{command}`")
+        result = json.loads(path.read_text(encoding="utf-8"))
+        found = benchmarks.tables(result).items()
+        tables = [
+            _table_of((heading, *benchmarks.COLUMNS), benchmarks.rows(figures))
+            for heading, figures in found
+        ]
+        return "\n\n".join([*tables, benchmarks.made_with(result)])
+
     def _nothing(self, block: Directive) -> str:
         return ""
 
@@ -338,6 +353,7 @@ class PlainMarkdown:
         "code-block": _code_block,
         "code": _code_block,
         "table": _table,
+        "benchmark-results": _benchmark,
     }
 
     # roles
@@ -467,6 +483,12 @@ def _minutes(minutes: str | None, before: str = "") -> str:
     if not minutes:
         return ""
     return f"{before}{minutes} {'minute' if minutes == '1' else 'minutes'}"
+
+
+def _table_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose first column is text and the others numbers."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
 
 
 def _quoted(text: str) -> str:

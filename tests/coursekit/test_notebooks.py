@@ -170,6 +170,29 @@ def sources(notebook: nbformat.NotebookNode) -> list[str]:
     return [cell.source for cell in notebook.cells]
 
 
+def test_benchmarks_become_tables(repository: Path) -> None:
+    spread = {"median": 2.0, "min": 1.5, "max": 250.0}
+    result = {
+        "ratios": {"theirs / ours": spread},
+        "tables": {"mean return": {"ours": spread}},
+        "setting": {"seeds": 3},
+        "provenance": {"python": "3.11", "packages": {"torch": "2"}, "threads": 1, "seed": 0},
+    }
+    path = repository / "benchmarks/results/toy.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(result), encoding="utf-8")
+    first, second, made = plain(repository, "```{benchmark-results} toy\n```").split("\n\n")
+    assert first.splitlines() == [
+        "| ratio of times | median | smallest | largest |",
+        "| --- | ---: | ---: | ---: |",
+        "| theirs / ours | 2.00 | 1.50 | 250 |",
+    ]
+    assert second.startswith("| mean return | median |")
+    assert made == "Setting: 3 seeds; 1 thread, seed 0. Versions: Python 3.11, torch 2."
+    with pytest.raises(ChapterError, match=r"python benchmarks/other\.py --save"):
+        plain(repository, "```{benchmark-results} other\n```")
+
+
 # what stays and what goes
 
 

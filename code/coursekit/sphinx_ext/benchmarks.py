@@ -16,6 +16,10 @@ RESULTS = Path("benchmarks", "results")
 """Where `python benchmarks/NAME.py --save` keeps its result, below the course's folder."""
 
 
+COLUMNS = ("median", "smallest", "largest")
+"""What stands over the numbers of each table."""
+
+
 class BenchmarkResults(SphinxDirective):
     """``{benchmark-results} NAME``: its tables, then setting, versions and seed."""
 
@@ -37,7 +41,7 @@ class BenchmarkResults(SphinxDirective):
             return []
         return [
             *(
-                _table((heading, "median", "smallest", "largest"), rows(figures))
+                _table((heading, *COLUMNS), rows(figures))
                 for heading, figures in tables(result).items()
             ),
             nodes.paragraph("", made_with(result)),
