@@ -1,12 +1,12 @@
 """LunarLander by policy gradients: one training loop, and a ladder of five algorithms.
 
-Each rung changes one thing of the rung below:
+Each rung adds one idea to the rung below; step sizes and batches are adapted to it:
 
 1. ``reinforce``: whole episodes, each action weighted by its reward-to-go.
 2. ``reinforce-batch-mean``: minus the mean of the batch's rewards-to-go at the same time.
 3. ``reinforce-value``: minus a critic's value of the state instead.
-4. ``actor-critic``: the critic also replaces most of the rewards that follow (GAE), so that
-   updates need no whole episodes and can be many.
+4. ``actor-critic``: the critic also replaces the rewards far ahead (GAE), so that updates need no
+   whole episodes and can be many.
 5. ``ppo``: each batch is used for several epochs, with the ratio to the old policy clipped.
 """
 

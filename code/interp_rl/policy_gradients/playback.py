@@ -31,6 +31,8 @@ class Flight:
     """horizontal position from the left edge, in metres; one more entry than there are steps"""
     y: Float[Tensor, " state"]
     """height of the body's centre over the lower edge, in metres"""
+    observations: Float[Tensor, "state 8"]
+    """what the agent saw"""
     angle: Float[Tensor, " state"]
     """anticlockwise from upright, in radians"""
     actions: Int[Tensor, " step"]
@@ -94,13 +96,15 @@ def fly(agent: Agent, *, greedy: bool = True, seed: int = 0) -> Flight:
         terminated = bool(step.terminated)
         ended = terminated or bool(step.truncated)
     environments.close()
-    x, y, angle = torch.stack(states)[:, [0, 1, 4]].T
+    observations = torch.stack(states)
+    x, y, angle = observations[:, [0, 1, 4]].T
     width, height = _WORLD
     # observations count from the pad, in half widths and half heights of the scene
     leg = 18 / 30
     return Flight(
         x=(x + 1) * width / 2,
         y=y * height / 2 + height / 4 + leg,
+        observations=observations,
         angle=angle,
         actions=torch.stack(actions),
         rewards=torch.stack(rewards),

@@ -38,6 +38,9 @@ SEEDS = {
 }
 """How many seeds, from 0 up, of each rung."""
 
+PILOTS = ("actor-critic", "ppo")
+"""Rungs whose agent of seed 0 is shipped too, as `NAME-0.safetensors`, to be flown."""
+
 MODES = {"sampled": False, "greedy": True}
 """The ways to act in an evaluation, and whether they are greedy."""
 
@@ -203,7 +206,7 @@ def make_results(
         for seed in range(SEEDS[rung]) if seeds is None else seeds:
             settings = replace(LADDER[rung], seed=seed, **(changes or {}))
             finished.append(_finished(settings, out / f"{rung}-{seed}", results))
-            _write(results / f"{rung}.json", settings, finished)
+        _write(results / f"{rung}.json", settings, finished)  # not before: half would look whole
 
 
 def _finished(settings: Settings, stem: Path, results: Path) -> dict[str, Any]:
@@ -219,8 +222,8 @@ def _finished(settings: Settings, stem: Path, results: Path) -> dict[str, Any]:
         run = train(settings, checkpoint=stem.with_suffix(".pt"))
         kept = {"settings": asdict(settings), "record": record(run)}
         done.write_text(json.dumps(kept))
-        if settings.algorithm == "ppo" and settings.seed == 0:  # the agent of the playback
-            save_agent(run.agent, results / "ppo-0.safetensors")
+        if settings.algorithm in PILOTS and settings.seed == 0:
+            save_agent(run.agent, results / f"{settings.algorithm}-0.safetensors")
     return kept["record"]
 
 

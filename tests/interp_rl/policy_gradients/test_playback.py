@@ -30,15 +30,17 @@ def test_positions_are_the_simulations_own(flight):
     moon = gymnasium.make("LunarLander-v3")
     seed = int(np.random.SeedSequence([0, 2, 0, 0]).generate_state(1)[0])
     moon.reset(seed=seed)
-    bodies, rewards = [moon.unwrapped.lander.position.tuple], []
+    bodies, rewards, seen = [moon.unwrapped.lander.position.tuple], [], []
     for action in flight.actions.tolist():
-        _, reward, terminated, _, _ = moon.step(action)
+        state, reward, terminated, _, _ = moon.step(action)
+        seen.append(state)
         rewards.append(reward)
         bodies.append(moon.unwrapped.lander.position.tuple)
     assert terminated == flight.terminated
     x, y = torch.tensor(bodies).T
     assert torch.allclose(flight.x, x, atol=1e-3) and torch.allclose(flight.y, y, atol=1e-3)
     assert torch.allclose(flight.rewards, torch.tensor(rewards).float(), atol=1e-4)
+    assert np.allclose(flight.observations[1:], seen, atol=1e-6)
     assert flight.pad == (moon.unwrapped.helipad_x1, moon.unwrapped.helipad_x2)
     level = [height for x, height in flight.ground if flight.pad[0] <= x <= flight.pad[1]]
     assert (
