@@ -176,7 +176,13 @@ def test_benchmarks_become_tables(repository: Path) -> None:
         "ratios": {"theirs / ours": spread},
         "tables": {"mean return": {"ours": spread}},
         "setting": {"seeds": 3},
-        "provenance": {"python": "3.11", "packages": {"torch": "2"}, "threads": 1, "seed": 0},
+        "provenance": {
+            "python": "3.11",
+            "packages": {"torch": "2"},
+            "processor": "x86_64",
+            "threads": 1,
+            "seed": 0,
+        },
     }
     path = repository / "benchmarks/results/toy.json"
     path.parent.mkdir(parents=True)
@@ -188,7 +194,7 @@ def test_benchmarks_become_tables(repository: Path) -> None:
         "| theirs / ours | 2.00 | 1.50 | 250 |",
     ]
     assert second.startswith("| mean return | median |")
-    assert made == "Setting: 3 seeds; 1 thread, seed 0. Versions: Python 3.11, torch 2."
+    assert made == "Setting: 3 seeds; 1 thread on x86_64, seed 0. Versions: Python 3.11, torch 2."
     with pytest.raises(ChapterError, match=r"python benchmarks/other\.py --save"):
         plain(repository, "```{benchmark-results} other\n```")
 

@@ -66,12 +66,13 @@ def rows(figures: dict[str, dict[str, float]]) -> list[tuple[str, ...]]:
 
 
 def made_with(result: dict[str, Any]) -> str:
-    """Setting, seed and versions of a result, as a sentence each."""
+    """Setting, machine and seed of a result, and its versions, as a sentence each."""
     made = result["provenance"]
     versions = ", ".join(f"{name} {version}" for name, version in made["packages"].items())
     setting = ", ".join(f"{value} {name}" for name, value in result["setting"].items())
     return (
-        f"Setting: {setting}; {made['threads']} thread, seed {made['seed']}. "
+        f"Setting: {setting}; {made['threads']} thread on {made['processor']}, "
+        f"seed {made['seed']}. "
         f"Versions: Python {made['python']}, {versions}."
     )
 
