@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from coursekit.execute import Chapter
 
 MEMORY_LIMIT_MB = 1024
-"""Memory a chapter's kernel may have resident; mybinder guarantees its readers no more."""
+"""Memory a chapter's kernel may have resident; mybinder guarantees its readers no more. The hub
+edition has no limit: its models are larger."""
 
 # what a page may be made of, besides the pages' own sources
 SITE_INPUTS = (
@@ -176,9 +177,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--memory-limit",
         type=float,
-        default=MEMORY_LIMIT_MB,
+        default=MEMORY_LIMIT_MB if edition() == "embedded" else float("inf"),
         metavar="MB",
-        help="resident memory that a chapter's kernel may reach (default: %(default)s)",
+        help="resident memory that a chapter's kernel may reach "
+        f"(default: {MEMORY_LIMIT_MB}; none in the hub edition)",
     )
     parser.add_argument("--verbose", action="store_true", help="show Sphinx's own messages")
     return parser
