@@ -53,9 +53,10 @@ class SiteState:
         files = list(files_below(project.root, SITE_INPUTS))
         pages = [p for p in files if p.suffix == ".md" and p.is_relative_to(project.root / "book")]
         rest = sorted(set(files) - set(pages))
+        withheld = _withheld(project)
         names = [p.relative_to(project.root).with_suffix("").as_posix() for p in pages]
         return cls(
-            inputs=digest(project.root, rest, sys.version_info[:3], edition()),
+            inputs=digest(project.root, rest, sys.version_info[:3], edition(), withheld),
             pages={
                 name: hashlib.sha256(path.read_bytes()).hexdigest()
                 for name, path in zip(names, pages, strict=True)
@@ -74,6 +75,20 @@ class SiteState:
         if last is None or last.inputs != self.inputs or last.pages.keys() != self.pages.keys():
             return None
         return [name for name, content in self.pages.items() if last.pages[name] != content]
+
+
+def _withheld(project: Project) -> list[str]:
+    """Which solutions are withheld today; whatever is wrong with the setting is told later."""
+    import yaml
+
+    from coursekit.withholding import withholding
+
+    try:
+        return withholding(
+            yaml.safe_load((project.root / "_config.yml").read_text("utf-8"))
+        ).withheld
+    except (yaml.YAMLError, ValueError, AttributeError):
+        return []
 
 
 def main(argv: Sequence[str]) -> int:

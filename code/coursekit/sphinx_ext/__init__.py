@@ -20,6 +20,7 @@ from coursekit.sphinx_ext import (
     pairing,
     reading,
     repository,
+    withholding,
 )
 
 
@@ -27,7 +28,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything; Sphinx calls this."""
     parts = (
         *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
-        benchmarks,
+        *(benchmarks, withholding),
     )
     for part in parts:
         part.setup(app)
