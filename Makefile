@@ -14,7 +14,7 @@ export TRANSFORMERS_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 endif
 
-.PHONY: help setup book test lint format serve notebooks doctor links models results bench clean
+.PHONY: help setup book test lint format serve notebooks handouts doctor links models results bench clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ serve: setup ## show the built site at an address of this machine
 
 notebooks: setup ## write the student notebooks from the chapters
 	$(BIN)/coursekit notebooks
+
+handouts: book ## set the assignment as PDF, with and without solutions, in _build/handouts
+	@$(BIN)/coursekit handouts
 
 doctor: setup ## say what is missing before your edition can be published
 	@$(BIN)/coursekit doctor

@@ -148,6 +148,7 @@ def _build(project: Project, args: argparse.Namespace) -> int:
         print("Executed; `coursekit build` without a page's name builds the site.")
         return 0
 
+    from coursekit import handouts
     from coursekit.website import build_site
 
     changed = None if args.force else state.changed_pages(last)
@@ -160,6 +161,7 @@ def _build(project: Project, args: argparse.Namespace) -> int:
     warnings = build_site(project, changed_pages=changed, verbose=args.verbose)
     if warnings:
         return _fail(warnings, f"{len(warnings)} warning(s) from Sphinx")
+    handouts.publish(project)
     project.site_state.write_text(json.dumps(vars(state), indent=1) + "\n")
     now = time.monotonic()
     say(f"built the site in {now - site_started:.1f} s, everything in {now - started:.1f} s")

@@ -38,6 +38,7 @@ def test_every_command_but_help_and_clean_sets_up_first(root: Path):
         "format",
         "serve",
         "notebooks",
+        "handouts",
         "doctor",
         "links",
         "models",

@@ -15,6 +15,7 @@ from coursekit.sphinx_ext import (
     benchmarks,
     domain,
     exercises,
+    handouts,
     nodes,
     pages,
     pairing,
@@ -28,7 +29,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything; Sphinx calls this."""
     parts = (
         *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
-        *(benchmarks, withholding),
+        *(benchmarks, withholding, handouts),
     )
     for part in parts:
         part.setup(app)
