@@ -60,7 +60,15 @@ def _offer_notebook(
         "Download": context["pathto"](f"{PUBLISHED}/{PurePosixPath(path).name}", 1),
     }
     shown = " ".join(f'<a href="{url}">{name}</a>' for name, url in links.items())
-    line = f'<p class="notebook-links"><span>Work on the exercises:</span> {shown}</p>'
+    run = (
+        '<button type="button" class="live-code" hidden '
+        f'data-repository="{repository.slug}/{repository.branch}" '
+        f'data-script="{context["pathto"]("_static/live.js", 1)}">Run here</button>'
+    )
+    line = (
+        f'<p class="notebook-links"><span>Work on the exercises:</span> {shown} {run}</p>'
+        '<p class="live-status" role="status"></p>'
+    )
     context["body"] = context["body"].replace("</h1>", f"</h1>{line}", 1)
 
 
