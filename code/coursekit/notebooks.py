@@ -62,11 +62,13 @@ the minutes each is meant to take, and whether your answer passes."""
 
 
 @dataclass
-class _Region:
+class Region:
     """What the blocks between a start and an end marker belong to."""
 
     exercise: str = ""
+    """number of the exercise, or of the one that a solution solves; empty outside of both"""
     solution: bool = False
+    """whether this is a solution"""
 
 
 def build(
@@ -97,7 +99,7 @@ def build(
     markdown = PlainMarkdown(chapter, book, glue)
     setup = SETUP.format(repository=book.repository, branch=book.branch)
     cells = [new_code_cell(setup)] if framed else []
-    for block, region in _published(chapter, variant):
+    for block, region in published(chapter, variant):
         if not isinstance(block, Directive):
             _add_markdown(cells, markdown.text(block.source, block.line))
         elif block.is_code_cell:
@@ -282,9 +284,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _published(chapter: Chapter, variant: Variant) -> Iterator[tuple[Block, _Region]]:
-    """The blocks that a variant shows, each with the exercise or solution it belongs to."""
-    region = _Region()
+def published(chapter: Chapter, variant: Variant) -> Iterator[tuple[Block, Region]]:
+    """The blocks that a variant shows.
+
+    Args:
+        chapter: The chapter.
+        variant: "student", or "instructor" for solutions and hidden tests, too.
+
+    Yields:
+        Each block with the exercise or solution it belongs to.
+
+    Raises:
+        ChapterError: If an exercise or a solution is not closed.
+    """
+    region = Region()
     opened: Directive | None = None
     for block in chapter.blocks:
         if isinstance(block, Directive):
@@ -293,11 +306,11 @@ def _published(chapter: Chapter, variant: Variant) -> Iterator[tuple[Block, _Reg
                     raise chapter.error(opened.line, f"{{{opened.name}}} is not closed")
                 solution = block.name == "solution-start"
                 exercise = block.argument if solution else block.options.get("number", "")
-                region, opened = _Region(exercise, solution), block
+                region, opened = Region(exercise, solution), block
             elif block.name in ("exercise-end", "solution-end"):
                 if opened is None or opened.name.split("-")[0] != block.name.split("-")[0]:
                     raise chapter.error(block.line, f"{{{block.name}}} closes nothing")
-                region, opened = _Region(), None
+                region, opened = Region(), None
                 continue
             if NEVER_PUBLISHED & set(block.tags):
                 continue
@@ -310,7 +323,7 @@ def _published(chapter: Chapter, variant: Variant) -> Iterator[tuple[Block, _Reg
 
 
 def _code_cells(
-    block: Directive, region: _Region, markdown: PlainMarkdown
+    block: Directive, region: Region, markdown: PlainMarkdown
 ) -> Iterator[NotebookNode]:
     """A code cell, and its figure's caption."""
     metadata: dict[str, Any] = {}
@@ -356,7 +369,7 @@ def _at_headings(text: str) -> list[str]:
 def _minutes_of_checked_exercises(chapter: Chapter) -> dict[str, int]:
     """Minutes of the exercises that have a check cell, by number."""
     minutes: dict[str, int] = {}
-    for block, region in _published(chapter, "student"):
+    for block, region in published(chapter, "student"):
         if isinstance(block, Directive) and "check" in block.tags and region.exercise:
             minutes[region.exercise] = minutes.get(region.exercise, 0)
     for block in chapter.blocks:

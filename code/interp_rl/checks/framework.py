@@ -39,7 +39,7 @@ OUTPUT_LIMIT = 500
 LARGEST = 10_000_000
 """How many numbers an answer may have to be looked at; an expanded tensor has any number."""
 
-TIME_LIMIT = 20.0
+TIME_LIMIT = 30.0
 """Seconds that a check, with all calls of the student's code, may take."""
 
 MARKS: dict[Status, tuple[str, str, str]] = {
