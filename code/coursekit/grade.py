@@ -124,7 +124,7 @@ def grade_folder(
             again.append(((submission, item), _job(item, everything, seed, hidden)))
     # an answer may lean on cells in ways that its names do not show: try with all that was changed
     for (submission, item), verdict in pool.grade_all(again):
-        if verdict.passed:
+        if verdict.finished:
             graded[submission.name].verdicts[item.number] = verdict
     return list(graded.values()), time.monotonic() - started
 

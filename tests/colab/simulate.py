@@ -1,13 +1,13 @@
-"""Opens a student notebook as Colab would: a new environment, and nothing of the course but the file.
+"""Opens a student notebook as Colab would: a new environment and nothing but the file.
 
     python tests/colab/simulate.py 2-2-circuits-and-metrics --transcript tests/colab/transcript.txt
 
 Colab brings its own torch, so the new environment has torch, matplotlib and ipykernel from the
-start (borrowed from the environment that runs this) and nothing else. The notebook is copied, alone,
-into an empty folder and run to its end as it is. Its first cell installs the course from the
-repository's address; git is told to fetch a clone on this machine in its place, and pip fetches the
-rest from its index. Afterwards torch must be what it was, every cell must have run, and the status
-cell must say that nothing has been attempted.
+start (borrowed from the environment that runs this) and nothing else. The notebook is run to its
+end as it is, in an empty folder. Its first cell installs the course from the repository's address;
+git is told to fetch a clone on this machine in its place, and pip fetches the rest from its index.
+Afterwards torch must be what it was, every cell must have run, and the status cell must say that
+nothing has been attempted.
 
 It takes minutes and needs a network, so it is no test of the suite; its transcript is kept.
 """

@@ -135,5 +135,5 @@ def test_without_otter_the_error_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "otter.generate", None)
-    with pytest.raises(CourseError, match="pip install -c constraints.txt otter-grader"):
+    with pytest.raises(CourseError, match=r"pip install -c constraints\.txt otter-grader"):
         autograder.write(FOUND[SHORT], BOOK, "s", tmp_path)

@@ -14,9 +14,12 @@ import pytest
 from handed_in import HOSTILE, NOT_NOTEBOOKS, handed_out, hostile, solved, with_answer
 
 from coursekit.book import Book
+from coursekit.grade import main
 from coursekit.grading.assignment import assignments
 from coursekit.grading.sandbox import available
 from coursekit.grading.slicing import needed, read_cell
+from coursekit.project import CourseError, Project
+from coursekit.seed import FILE, instructor_seed
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT, LONG = "2-2-circuits-and-metrics", "3-2-derivations"
@@ -135,7 +138,7 @@ def graded(book: Book, listener: Any, tmp_path_factory: pytest.TempPathFactory) 
     for name, make in NOT_NOTEBOOKS.items():
         (folder / "files").mkdir(exist_ok=True)
         make(folder / "files" / name)
-    done = grade(folder, output, "--seconds", "5", "--memory", "600")
+    done = grade(folder, output, "--seconds", "3", "--memory", "600")
     assert (targets / "keep.txt").read_text() == "keep"
     assert sorted(path.name for path in targets.iterdir()) == ["keep.txt"]
     assert (folder / "anna/right.ipynb").exists()
@@ -175,7 +178,7 @@ def test_points_for_an_exercise_are_kept_when_another_one_or_a_later_cell_fails(
     worth = {item.number: item.points for item in assignments(book)[LONG].items}
     assert [int(row[n]) for n in ("3.2a", "3.2b", "3.2c", "3.2d")] == [worth["3.2a"], 0, 0, 0]
     report = graded.report("dora/half")
-    assert "✓ Exercise 3.2a" in report and "contains the episode's own" in report
+    assert "✓ Exercise 3.2a" in report and "You divide the sum of the others by N" in report
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -220,7 +223,7 @@ def test_the_guard_keeps_what_the_kernel_would(book: Book, listener: Any, tmp_pa
     for kind in kinds:
         victims = [str(targets), str(folder)]
         write(folder, kind, hostile(book, kind, victims, host, port))
-    done = grade(folder, output, "--seconds", "5", "--memory", "600", "--walls", "guard")
+    done = grade(folder, output, "--seconds", "3", "--memory", "600", "--walls", "guard")
     run = Run(output, done, visits)
     assert run.rows["right"]["points"] == run.rows["right"]["out of"]
     for kind in kinds:
@@ -272,19 +275,12 @@ def test_what_is_graded_is_read_from_the_chapters(book: Book) -> None:
 
 
 def test_a_folder_without_submissions_is_an_error(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "coursekit.cli", "grade", "--root", str(ROOT)]
     for folder, message in ((tmp_path, "no file to grade"), (tmp_path / "none", "no folder")):
-        done = subprocess.run(
-            [*command, str(folder), "--seed", "x"], capture_output=True, text=True
-        )
-        assert done.returncode == 1
-        assert message in done.stderr
+        with pytest.raises(CourseError, match=message):
+            main(["--root", str(ROOT), "--seed", "x", str(folder)])
 
 
 def test_a_seed_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from coursekit.project import CourseError, Project
-    from coursekit.seed import FILE, instructor_seed
-
     monkeypatch.delenv("COURSE_SEED", raising=False)
     project = Project(tmp_path)
     first = instructor_seed(project)

@@ -174,14 +174,14 @@ class Pool:
         run.scratch.cleanup()
         seconds = time.monotonic() - run.started
         if run.killed:
-            return Verdict(False, f"The code {run.killed} and was stopped.", seconds)
+            return Verdict(False, f"The code {run.killed} and was stopped.", seconds, False)
         try:
             said = json.loads(run.data)
             return Verdict(said["passed"] is True, str(said["message"]), seconds)
         except (ValueError, KeyError, TypeError):
             end = os.waitstatus_to_exitcode(status)
             how = f"signal {-end}" if end < 0 else f"status {end}"
-            return Verdict(False, f"The code ended its own process ({how}).", seconds)
+            return Verdict(False, f"The code ended its own process ({how}).", seconds, False)
 
 
 def _time(process: psutil.Process) -> float:

@@ -43,6 +43,9 @@ class Verdict:
     message: str
     """what is wrong with it, for the student; empty if it passed"""
     seconds: float = 0.0
+    """time it took"""
+    finished: bool = True
+    """whether the code came to an end; if not, it was stopped or ended its process"""
 
 
 def work(job: Job, grade: Callable[..., Any], pipe: int, walls: Walls, limits: Limits) -> None:
