@@ -269,9 +269,9 @@ def check(
         def run(answer: Any, /) -> CheckResult:
             printed = _Printed()
             with (
-                standard_state() as reset,
                 contextlib.redirect_stdout(printed),
                 contextlib.redirect_stderr(printed),
+                standard_state() as reset,  # inside, so that it puts back what prints, too
             ):
                 limit = TIME_LIMIT if seconds is None else seconds
                 try:
@@ -366,13 +366,17 @@ def show(value: Any, digits: int = 3) -> str:
     Returns:
         Small tensors in full, larger ones by shape and first values, the rest by a shortened repr.
     """
+    try:
+        return _shown(value, digits)
+    except Exception:  # a class of the student's, whose every method may raise
+        return _kind(value)
+
+
+def _shown(value: Any, digits: int) -> str:
     if not isinstance(value, Tensor | np.ndarray):
         shortened = reprlib.Repr()
         shortened.maxstring = shortened.maxother = 200
-        try:
-            return shortened.repr(value)
-        except Exception:  # a class of the student's
-            return _kind(value)
+        return shortened.repr(value)
     tensor = _as_tensor(value)
     if tensor is None:
         return f"{_kind(value)} of shape {tuple(value.shape)}"
@@ -404,7 +408,8 @@ def _outcome(
     except Wrong as wrong:
         return CheckResult(exercise, "failed", wrong.message, wrong.got, wrong.expected)
     except Exception as error:  # an answer so odd that comparing it fails
-        message = f"The check could not read your answer ({type(error).__name__}: {_text(error)})."
+        what = textwrap.shorten(_text(error), 300, placeholder=" ...")
+        message = f"The check could not read your answer ({type(error).__name__}: {what})."
         return CheckResult(exercise, "failed", message)
     return CheckResult(exercise, "passed")
 
@@ -424,7 +429,7 @@ def _text(error: BaseException) -> str:
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, np.ndarray):
+    if type(value) is np.ndarray:
         return "a NumPy array"
     return f"a value of type `{type(value).__name__}`"
 

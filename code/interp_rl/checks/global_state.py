@@ -1,7 +1,7 @@
 """Global state that a student's code can change: set to a standard for a check, then put back.
 
 What is kept: random generators, default type and device of tensors, gradient mode, threads, the
-folder and the environment of the process, and the functions of torch, NumPy and Python themselves,
+folder, the environment and the output of the process, and the functions of torch, NumPy and Python themselves,
 which a student's code may have replaced by its own.
 """
 
@@ -124,6 +124,10 @@ def _search_path(value: list[str]) -> None:
     sys.path[:] = value
 
 
+def _streams(value: tuple[Any, Any]) -> None:
+    sys.stdout, sys.stderr = value
+
+
 _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any], Any], ...] = (
     (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
     (torch.get_default_device, torch.set_default_device, torch.device("cpu")),
@@ -139,6 +143,7 @@ _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any], Any], ...] = (
     (_folder, _enter, _ABSENT),
     (lambda: dict(os.environ), _environ, _ABSENT),
     (lambda: list(sys.path), _search_path, _ABSENT),
+    (lambda: (sys.stdout, sys.stderr), _streams, _ABSENT),
 )
 """How each setting is read and set, and its standard; without one it stays as the caller has it."""
 

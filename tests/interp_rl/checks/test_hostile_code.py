@@ -300,7 +300,7 @@ def warnings_are_errors():
 def torch_functions():
     torch.allclose = torch.isclose = lambda *args, **options: torch.tensor(True)
     torch.as_tensor = None
-    del torch.zeros
+    del torch.outer
 
 
 def operators():
