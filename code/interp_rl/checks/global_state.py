@@ -1,8 +1,8 @@
 """Global state that a student's code can change: set to a standard for a check, then put back.
 
 What is kept: random generators, default type and device of tensors, gradient mode, threads, the
-folder, the environment and the output of the process, and the functions of torch, NumPy and Python themselves,
-which a student's code may have replaced by its own.
+folder, the environment and the output of the process, and the functions of torch, NumPy and Python
+themselves, which a student's code may have replaced by its own.
 """
 
 import builtins
