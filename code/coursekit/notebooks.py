@@ -109,7 +109,7 @@ def build(
         elif block.is_code_cell:
             if "stub" in block.tags:
                 answers |= dict.fromkeys(defined(block.body), region.exercise)
-            elif variant == "student" and "check" not in block.tags:
+            elif framed and variant == "student" and "check" not in block.tags:
                 block = _goes_on_without(block, answers, chapter)
             cells += _code_cells(block, region, markdown)
         elif block.name == "solution-start":
