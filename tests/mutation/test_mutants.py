@@ -137,6 +137,9 @@ def test_an_answer_that_knows_the_public_examples_by_heart_fails_with_a_secret(n
     solution = exercise.answer(exercise.solution)
     by_heart = [(text_of(inputs), inputs) for inputs in recorded(check, solution, [""])]
 
+    if all(text == text_of(()) for text, _ in by_heart):
+        pytest.skip("the inputs are functions, which nobody knows by heart")
+
     def remembers(*inputs: Any) -> Any:
         """Computes nothing for inputs that it has not seen."""
         if any(text == text_of(inputs) for text, _ in by_heart):

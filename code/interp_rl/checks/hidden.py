@@ -8,12 +8,14 @@ fails, and a right one passes whatever the secret is.
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 _secret: ContextVar[str | None] = ContextVar("secret", default=None)
 
@@ -94,6 +96,25 @@ def rescaled(inputs: tuple[Any, ...], seed: int) -> tuple[Any, ...]:
         return inputs
     draw = generator(seed)
     return tuple(_times(value, 0.5 + torch.rand((), generator=draw).item()) for value in inputs)
+
+
+def reordered(items: Sequence[T], seed: int) -> list[T]:
+    """A written-down list in another order for a grader, such as the words of a text.
+
+    Args:
+        items: At least two different ones, or there is no other order.
+        seed: Seed of the order.
+
+    Returns:
+        The items as they are for readers, and in an order that is not that one for a grader.
+    """
+    found = list(items)
+    if not is_hidden() or len({repr(item) for item in found}) < 2:
+        return found
+    draw = generator(seed)
+    while found == list(items):
+        found = [items[i] for i in torch.randperm(len(items), generator=draw).tolist()]
+    return found
 
 
 def _times(value: Any, factor: float) -> Any:

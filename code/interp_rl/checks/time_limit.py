@@ -92,8 +92,9 @@ def _by_signal(armed: _Armed, seconds: float) -> Callable[[], None]:
     timer = signal.setitimer(signal.ITIMER_REAL, seconds, _CLEAN_UP)
 
     def stop() -> None:
-        sys.settrace(traced)
         signal.setitimer(signal.ITIMER_REAL, 0)
+        if sys.gettrace() is not traced:
+            sys.settrace(traced)
         signal.signal(signal.SIGALRM, handler if handler is not None else signal.SIG_DFL)
         if timer[0]:  # somebody else's alarm, which is late by the time we took
             signal.setitimer(signal.ITIMER_REAL, *timer)

@@ -5,7 +5,14 @@ import torch
 
 from interp_rl.checks.framework import Student, check, compare
 from interp_rl.checks.grading import ROUNDS, grade
-from interp_rl.checks.hidden import generator, hidden_inputs, is_hidden, rescaled, seed_of
+from interp_rl.checks.hidden import (
+    generator,
+    hidden_inputs,
+    is_hidden,
+    reordered,
+    rescaled,
+    seed_of,
+)
 from interp_rl.checks.section3.examples import compare_on
 
 
@@ -57,6 +64,17 @@ def test_examples_that_are_written_down_are_rescaled_and_stay_valid():
     assert torch.equal(mask, inputs[1]) and torch.equal(numbers, inputs[2])
     assert (factor, text) == (0.9, "text")
     torch.linalg.cholesky(changed)
+
+
+def test_lists_that_are_written_down_are_reordered():
+    words = ["not", "a", "good", "film"]
+    assert reordered(words, 0) == words
+    with hidden_inputs("a"):
+        changed = reordered(words, 0)
+        assert changed == reordered(words, 0) != words
+        assert sorted(changed) == sorted(words)
+        assert reordered(["x", "y"], 0) == ["y", "x"]
+        assert reordered(["x"], 0) == ["x"] and reordered([1, 1], 0) == [1, 1]
 
 
 @check("9.8", learned="So it is.")
