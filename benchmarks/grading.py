@@ -98,11 +98,12 @@ def measure() -> dict:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         kinds = hand_in(book, folder)
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         grades, seconds = grade_folder(
             project, folder / "in", "a secret", workers=WORKERS, walls=walls, limits=LIMITS
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        loading = time.perf_counter() - started - seconds
         processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         for grade in grades:
             correct(grade, kinds[grade.submission.name])
@@ -122,9 +123,10 @@ def measure() -> dict:
         spent.setdefault(kinds[grade.submission.name], []).append(grade.seconds)
     return {
         "question": "What does grading cost?",
-        "ratios": {"a notebook run by Otter / graded here": ratio(otter, alone)},
+        "ratios": {"a notebook run by Otter / graded here, once loaded": ratio(otter, alone)},
         "tables": {
             "seconds for a submission": {
+                "loading, once for all": one_number(loading),
                 **{kind: spread(times) for kind, times in spent.items() if any(times)},
                 "all, by the clock": one_number(seconds / len(grades)),
                 "all, of the processor": one_number(processor / len(grades)),
