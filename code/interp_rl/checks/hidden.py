@@ -10,12 +10,10 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
-
-T = TypeVar("T")
 
 _secret: ContextVar[str | None] = ContextVar("secret", default=None)
 
@@ -98,7 +96,7 @@ def rescaled(inputs: tuple[Any, ...], seed: int) -> tuple[Any, ...]:
     return tuple(_times(value, 0.5 + torch.rand((), generator=draw).item()) for value in inputs)
 
 
-def reordered(items: Sequence[T], seed: int) -> list[T]:
+def reordered(items: Sequence[Any], seed: int) -> list[Any]:
     """A written-down list in another order for a grader, such as the words of a text.
 
     Args:
