@@ -187,17 +187,15 @@ def test_every_misconception_gets_its_own_message(
     number: str, record_property: Callable[[str, object], None]
 ) -> None:
     answers = answers_to(number)
-    said: dict[str, str] = {}
+    said: dict[str, set[str]] = {}
     for name, wrong, words in answers.wrong:
         result = answers.check(wrong)
         assert result.status == "failed", (name, result)
         assert words in result.message, (name, words, result)
-        said.setdefault(result.message, words)
-    texts = {words for _, _, words in answers.wrong}
+        said.setdefault(result.message, set()).add(words)
     assert len(said) >= AT_LEAST, f"exercise {number} has {len(said)} misconceptions"
-    shared = [text for text in texts if text not in said.values()]
-    told_apart = {words for words in texts if not any(words in m for m in said)}
-    assert not told_apart, shared
+    # two ways into the same misconception may share its message, but few do
+    assert sum(map(len, said.values())) - len(said) <= 1, said
     record_property("misconceptions", (number, len(said)))
 
 
