@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         CourseError: If there is no course or nothing to grade.
     """
     parser = argparse.ArgumentParser(prog="coursekit grade", description=main.__doc__)
-    parser.add_argument("submissions", type=Path, help="folder of notebooks")
+    parser.add_argument("submissions", help="folder of notebooks")
     parser.add_argument("--output", type=Path, help="folder for the results (_build/grades)")
     parser.add_argument("--seed", help="the secret seed (COURSE_SEED, or the file .course-seed)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes at a time")
@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--root", type=Path, help="the course's folder (found from the current)")
     options = parser.parse_args(argv)
+    if not options.submissions:  # which would be the current folder
+        raise CourseError("name the folder to grade: make grade SUBMISSIONS=path/to/folder")
     project = Project.find(options.root)
     walls: Walls = available() if options.walls == "auto" else options.walls
     if walls == "guard":
@@ -74,7 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = options.output or project.build / "grades"
     seed = instructor_seed(project, options.seed)
     grades, seconds = grade_folder(
-        project, options.submissions, seed, workers=options.workers or 1, walls=walls, limits=limits
+        project,
+        Path(options.submissions),
+        seed,
+        workers=options.workers or 1,
+        walls=walls,
+        limits=limits,
     )
     table = report.write(grades, output)
     for what, figure in report.summary(grades, walls, seconds).items():

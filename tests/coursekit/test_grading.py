@@ -278,6 +278,8 @@ def test_a_folder_without_submissions_is_an_error(tmp_path: Path) -> None:
     for folder, message in ((tmp_path, "no file to grade"), (tmp_path / "none", "no folder")):
         with pytest.raises(CourseError, match=message):
             main(["--root", str(ROOT), "--seed", "x", str(folder)])
+    with pytest.raises(CourseError, match="make grade SUBMISSIONS=path/to/folder"):
+        main(["--root", str(ROOT), "--seed", "x", ""])
 
 
 def test_a_seed_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
