@@ -14,7 +14,7 @@ export TRANSFORMERS_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 endif
 
-.PHONY: help setup book test lint format serve notebooks handouts doctor links models results bench clean
+.PHONY: help setup book test lint format serve notebooks autograder grade handouts doctor links models results bench clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,12 @@ doctor: setup ## say what is missing before your edition can be published
 
 links: book ## follow every link of the book to another site (needs a network)
 	@$(BIN)/coursekit links
+
+autograder: setup ## write a Gradescope zip for each notebook, with hidden tests from your secret seed
+	$(BIN)/coursekit autograder
+
+grade: setup ## grade the notebooks in the folder SUBMISSIONS, with limits and without a network
+	@$(BIN)/coursekit grade "$(SUBMISSIONS)" $(ARGS)
 
 models: setup ## train every embedded model again, from its seed
 	$(BIN)/python -m interp_rl.models train --all

@@ -14,6 +14,8 @@ COMMANDS = {
     "handouts": "set the assignment as PDF, with and without solutions",
     "doctor": "say what is missing before this edition can be published",
     "links": "follow every link to another site",
+    "grade": "grade a folder of notebooks that students handed in",
+    "autograder": "write a Gradescope zip for each notebook, through Otter-Grader",
     "prose": "check the chapters' prose",
     "screenshots": "photograph the built pages, wide and narrow, light and dark",
 }

@@ -9,11 +9,14 @@ drifted from its chapter can be told without running anything.
 """
 
 import argparse
+import ast
+import dataclasses
 import difflib
 import hashlib
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +65,13 @@ the minutes each is meant to take, and whether your answer passes."""
 
 
 @dataclass
-class _Region:
+class Region:
     """What the blocks between a start and an end marker belong to."""
 
     exercise: str = ""
+    """number of the exercise, or of the one that a solution solves; empty outside of both"""
     solution: bool = False
+    """whether this is a solution"""
 
 
 def build(
@@ -97,10 +102,15 @@ def build(
     markdown = PlainMarkdown(chapter, book, glue)
     setup = SETUP.format(repository=book.repository, branch=book.branch)
     cells = [new_code_cell(setup)] if framed else []
-    for block, region in _published(chapter, variant):
+    answers: dict[str, str] = {}
+    for block, region in published(chapter, variant):
         if not isinstance(block, Directive):
             _add_markdown(cells, markdown.text(block.source, block.line))
         elif block.is_code_cell:
+            if "stub" in block.tags:
+                answers |= dict.fromkeys(defined(block.body), region.exercise)
+            elif framed and variant == "student" and "check" not in block.tags:
+                block = _goes_on_without(block, answers, chapter)
             cells += _code_cells(block, region, markdown)
         elif block.name == "solution-start":
             _add_markdown(cells, f"### Solution of exercise {region.exercise}")
@@ -282,9 +292,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _published(chapter: Chapter, variant: Variant) -> Iterator[tuple[Block, _Region]]:
-    """The blocks that a variant shows, each with the exercise or solution it belongs to."""
-    region = _Region()
+def published(chapter: Chapter, variant: Variant) -> Iterator[tuple[Block, Region]]:
+    """The blocks that a variant shows.
+
+    Args:
+        chapter: The chapter.
+        variant: "student", or "instructor" for solutions and hidden tests, too.
+
+    Yields:
+        Each block with the exercise or solution it belongs to.
+
+    Raises:
+        ChapterError: If an exercise or a solution is not closed.
+    """
+    region = Region()
     opened: Directive | None = None
     for block in chapter.blocks:
         if isinstance(block, Directive):
@@ -293,11 +314,11 @@ def _published(chapter: Chapter, variant: Variant) -> Iterator[tuple[Block, _Reg
                     raise chapter.error(opened.line, f"{{{opened.name}}} is not closed")
                 solution = block.name == "solution-start"
                 exercise = block.argument if solution else block.options.get("number", "")
-                region, opened = _Region(exercise, solution), block
+                region, opened = Region(exercise, solution), block
             elif block.name in ("exercise-end", "solution-end"):
                 if opened is None or opened.name.split("-")[0] != block.name.split("-")[0]:
                     raise chapter.error(block.line, f"{{{block.name}}} closes nothing")
-                region, opened = _Region(), None
+                region, opened = Region(), None
                 continue
             if NEVER_PUBLISHED & set(block.tags):
                 continue
@@ -309,8 +330,59 @@ def _published(chapter: Chapter, variant: Variant) -> Iterator[tuple[Block, _Reg
         raise chapter.error(opened.line, f"{{{opened.name}}} is not closed")
 
 
+def defined(stub: str) -> set[str]:
+    """Names of the answers that a stub stands for.
+
+    Args:
+        stub: Code of a stub cell.
+
+    Returns:
+        The functions and values that it defines.
+    """
+    names = set()
+    for node in ast.parse(stub).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names
+
+
+def _goes_on_without(block: Directive, answers: Mapping[str, str], chapter: Chapter) -> Directive:
+    """A cell that says in one line, and raises no error, that it needs an exercise not yet done."""
+    if not answers:
+        return block
+    tree = ast.parse(block.body)
+    loaded = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    needed = sorted({exercise for name, exercise in answers.items() if name in loaded})
+    if not needed:
+        return block
+    body = block.body
+    if isinstance(tree.body[-1], ast.Expr):  # inside of `with` it would not be shown
+        lines = body.splitlines()
+        last = tree.body[-1]
+        shown = "\n".join(lines[last.lineno - 1 : last.end_lineno])
+        body = "\n".join([*lines[: last.lineno - 1], f"display({shown})"])
+    wrapped = f"with progress.needs({', '.join(map(json.dumps, needed))}):\n" + textwrap.indent(
+        body, "    "
+    )
+    inside = ast.parse(wrapped).body[0]
+    if ast.dump(ast.parse(body)) != ast.dump(ast.Module(inside.body, [])):  # type: ignore[attr-defined]
+        raise chapter.error(
+            block.line,
+            f"this cell uses the answer to exercise {needed[0]} and has a text of several lines, "
+            "which cannot be moved to the right: give the text a cell of its own",
+        )
+    source = f"from interp_rl.checks import progress\n\n{wrapped}"
+    return dataclasses.replace(block, body=source)
+
+
 def _code_cells(
-    block: Directive, region: _Region, markdown: PlainMarkdown
+    block: Directive, region: Region, markdown: PlainMarkdown
 ) -> Iterator[NotebookNode]:
     """A code cell, and its figure's caption."""
     metadata: dict[str, Any] = {}
@@ -356,7 +428,7 @@ def _at_headings(text: str) -> list[str]:
 def _minutes_of_checked_exercises(chapter: Chapter) -> dict[str, int]:
     """Minutes of the exercises that have a check cell, by number."""
     minutes: dict[str, int] = {}
-    for block, region in _published(chapter, "student"):
+    for block, region in published(chapter, "student"):
         if isinstance(block, Directive) and "check" in block.tags and region.exercise:
             minutes[region.exercise] = minutes.get(region.exercise, 0)
     for block in chapter.blocks:

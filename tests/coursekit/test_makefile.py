@@ -38,6 +38,8 @@ def test_every_command_but_help_and_clean_sets_up_first(root: Path):
         "format",
         "serve",
         "notebooks",
+        "autograder",
+        "grade",
         "handouts",
         "doctor",
         "links",

@@ -456,6 +456,55 @@ def test_untouched_notebook_runs_to_its_end(repository: Path, tmp_path: Path) ->
     assert all(cell.execution_count for cell in done.cells if cell.cell_type == "code")
 
 
+USES_THE_ANSWER = """\
+
+```{code-cell} ipython3
+total = add(1, 2)  # the reader's own
+label = "sum"
+add(total, 3)
+```
+
+```{code-cell} ipython3
+print("the rest", add)
+```
+"""
+
+
+def test_cells_that_use_an_answer_say_that_it_is_missing_and_the_rest_runs(
+    repository: Path, tmp_path: Path
+) -> None:
+    chapter_with(repository, CHAPTER + USES_THE_ANSWER)
+    notebook = build(repository)
+    [first, _] = [c for c in notebook.cells if "progress.needs(" in c.source]
+    assert first.source == (
+        'from interp_rl.checks import progress\n\nwith progress.needs("1.1a"):\n'
+        "    total = add(1, 2)  # the reader's own\n"
+        '    label = "sum"\n    display(add(total, 3))'
+    )
+    done = run(notebook, tmp_path)
+    said = printed(done)
+    assert said.count("This cell needs exercise 1.1a, which does not pass yet; go on below.") == 1
+    assert "the rest <function add" in said
+    solved = build(repository)
+    for cell in solved.cells:
+        if "stub" in cell.metadata.get("tags", []):
+            cell.source = "def add(a, b):\n    return a + b"
+    outputs = [o for c in run(solved, tmp_path).cells for o in c.get("outputs", [])]
+    assert any(o.get("data", {}).get("text/plain") == "6" for o in outputs)
+
+
+def test_a_cell_that_uses_an_answer_cannot_hold_a_long_text(repository: Path) -> None:
+    cell = '\n```{code-cell} ipython3\nprint(add, """a\nb""")\n```\n'
+    chapter_with(repository, CHAPTER + cell)
+    with pytest.raises(ChapterError, match=r"uses the answer to exercise 1\.1a .* text of several"):
+        build(repository)
+
+
+def test_the_instructors_notebook_has_cells_as_the_chapter_has_them(repository: Path) -> None:
+    chapter_with(repository, CHAPTER + USES_THE_ANSWER)
+    assert "progress.needs" not in "".join(sources(build(repository, "instructor")))
+
+
 def test_status_lists_the_checked_exercise_with_its_minutes(repository: Path) -> None:
     assert build(repository).cells[-1].source.endswith('progress.status({\n    "1.1a": 4,\n})')
 

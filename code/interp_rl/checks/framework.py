@@ -16,10 +16,10 @@ import html
 import inspect
 import io
 import linecache
-import random
+import math
 import reprlib
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -27,11 +27,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from interp_rl.checks.global_state import standard_state
+from interp_rl.checks.time_limit import Overtime, time_limit
+
 Status = Literal["passed", "failed", "not attempted"]
 """What can become of a check."""
 
 OUTPUT_LIMIT = 500
 """How many characters printed by the student's code a result keeps."""
+
+LARGEST = 10_000_000
+"""How many numbers an answer may have to be looked at; an expanded tensor has any number."""
+
+TIME_LIMIT = 30.0
+"""Seconds that a check, with all calls of the student's code, may take."""
 
 MARKS: dict[Status, tuple[str, str, str]] = {
     "passed": ("✓", "passed", "#2e8b57"),
@@ -134,10 +143,14 @@ class Student:
 
     - `NotAttempted` where the stub's `NotImplementedError` is still there;
     - `Wrong` where the code raises anything else, returns None, or changes one of its inputs.
+
+    Args:
+        function: What the student wrote.
+        reset: Called after each call, to undo changes of global state.
     """
 
-    def __init__(self, function: Callable[..., Any]):
-        self._function = function
+    def __init__(self, function: Callable[..., Any], reset: Callable[[], None] = lambda: None):
+        self._function, self._reset = function, reset
         self._code = getattr(inspect.unwrap(function), "__code__", None)
 
     def __call__(self, *inputs: Any) -> Any:
@@ -153,18 +166,52 @@ class Student:
             NotAttempted: If the stub has not been replaced.
             Wrong: If the function raises, returns None or changes an input.
         """
+        return self._called(inputs)[0]
+
+    def gradient(self, *inputs: Any) -> Tensor:
+        """The gradient of the student's loss.
+
+        Args:
+            *inputs: Passed on by position, as copies; the first one is what to differentiate by.
+
+        Returns:
+            The gradient, of the shape of the first input.
+
+        Raises:
+            NotAttempted: If the stub has not been replaced.
+            Wrong: If the function raises, returns None, changes an input, or if its answer has no
+                gradient.
+        """
+        variable, *others = inputs
+        loss, copies = self._called([variable.detach().clone().requires_grad_(), *others])
+        if not (isinstance(loss, Tensor) and loss.requires_grad):
+            raise Wrong(
+                "Your loss has the right value, and no gradient: it is cut off from "
+                f"{self._name(0)}. Leave out `.detach()`, `.item()`, `torch.tensor(...)` and "
+                "`torch.no_grad()`.",
+                show(loss),
+            )
+        (gradient,) = torch.autograd.grad(loss, copies[0], materialize_grads=True)
+        return gradient
+
+    def _called(self, inputs: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """What the function returned, and the copies that it was given."""
         copies = [_copied(value) for value in inputs]
         try:
             answer = self._function(*copies)
         except NotImplementedError as error:
             line, source = self._where(error)
-            if str(error).startswith("Exercise") or not source or "raise" in source:
-                raise NotAttempted(str(error)) from error
+            if _text(error).startswith("Exercise") or not source or "raise" in source:
+                raise NotAttempted(_text(error)) from error
             raise Wrong(_raised(error, line, source)) from error  # by a library, not by the stub
         except SystemExit as error:
             raise Wrong("Your code ends the program (`exit` or `sys.exit`).") from error
-        except Exception as error:
+        except (KeyboardInterrupt, Overtime):  # the reader's interrupt, and ours
+            raise
+        except BaseException as error:
             raise Wrong(_raised(error, *self._where(error))) from error
+        finally:
+            self._reset()
         for number, (before, after) in enumerate(zip(inputs, copies, strict=True)):
             if not _same(before, after):
                 raise Wrong(
@@ -173,7 +220,7 @@ class Student:
                 )
         if answer is None:
             raise Wrong("Your function returns None. Does every path end in `return ...`?")
-        return answer
+        return answer, copies
 
     def _where(self, error: BaseException) -> tuple[int, str]:
         """Line number and text of the last line of the student's own file in the traceback."""
@@ -193,12 +240,17 @@ class Student:
 
 
 def check(
-    exercise: str, learned: str | None = None, *, function: bool = True
+    exercise: str,
+    learned: str | None = None,
+    *,
+    function: bool = True,
+    seconds: float | None = None,
 ) -> Callable[[Callable[[Any], None]], Callable[[Any], CheckResult]]:
     """Makes a check out of a function that raises at the first thing that is wrong.
 
-    While the check runs, the global random generators of Python, NumPy and torch are seeded with 0;
-    afterwards they are as they were. What the student's code prints is caught.
+    While the check runs, global state is that of `global_state.standard_state`, with the random
+    generators seeded; afterwards it is what it was. What the student's code prints is caught, and
+    code that does not end is interrupted.
 
     Args:
         exercise: Number of the exercise in the book.
@@ -206,6 +258,7 @@ def check(
         function: True where the answer is a function, which reaches the check as a `Student`; False
             where it is a value (a choice, the labels of a diagram), which reaches it as it is, and
             counts as not attempted while it is None or `...`.
+        seconds: What the check may take; `TIME_LIMIT` if left out.
 
     Returns:
         A decorator. The decorated check takes the answer and returns a `CheckResult`; it raises
@@ -216,11 +269,21 @@ def check(
         def run(answer: Any, /) -> CheckResult:
             printed = _Printed()
             with (
-                _random_state_kept(),
                 contextlib.redirect_stdout(printed),
                 contextlib.redirect_stderr(printed),
+                standard_state() as reset,  # inside, so that it puts back what prints, too
             ):
-                result = _outcome(body, answer, exercise, function)
+                limit = TIME_LIMIT if seconds is None else seconds
+                try:
+                    with time_limit(limit):
+                        asked = Student(answer, reset) if function and callable(answer) else answer
+                        result = _outcome(body, asked, exercise, function)
+                except Overtime:
+                    message = (
+                        f"Your code was stopped after {limit:g} seconds. Does a loop in it never "
+                        "end, or wait for something?"
+                    )
+                    result = CheckResult(exercise, "failed", message)
             if result.passed:
                 result = replace(result, learned=learned)
             result = replace(result, printed=printed.text())
@@ -229,6 +292,7 @@ def check(
 
         run.__name__, run.__qualname__ = body.__name__, body.__qualname__
         run.__module__, run.__doc__ = body.__module__, body.__doc__
+        run.exercise, run.takes_function = exercise, function  # type: ignore[attr-defined]
         return run
 
     return decorate
@@ -302,6 +366,13 @@ def show(value: Any, digits: int = 3) -> str:
     Returns:
         Small tensors in full, larger ones by shape and first values, the rest by a shortened repr.
     """
+    try:
+        return _shown(value, digits)
+    except Exception:  # a class of the student's, whose every method may raise
+        return _kind(value)
+
+
+def _shown(value: Any, digits: int) -> str:
     if not isinstance(value, Tensor | np.ndarray):
         shortened = reprlib.Repr()
         shortened.maxstring = shortened.maxother = 200
@@ -321,35 +392,44 @@ def _outcome(
     body: Callable[[Any], None], answer: Any, exercise: str, function: bool
 ) -> CheckResult:
     try:
-        if function and not callable(answer):
+        if function and not isinstance(answer, Student):
             raise Wrong(
                 f"The check needs your function itself, and got {_kind(answer)}: "
                 "write its name without parentheses and arguments."
             )
         if not function and (answer is None or answer is ...):
             raise NotAttempted
-        body(Student(answer) if function else answer)
+        body(answer)
     except NotAttempted as error:
         hint = "Replace the line `raise NotImplementedError(...)` by your code."
-        message = str(error).removeprefix(f"Exercise {exercise}: ")
+        message = _text(error).removeprefix(f"Exercise {exercise}: ")
         message = message or (hint if function else "Replace `...` by your answer.")
         return CheckResult(exercise, "not attempted", message)
     except Wrong as wrong:
         return CheckResult(exercise, "failed", wrong.message, wrong.got, wrong.expected)
     except Exception as error:  # an answer so odd that comparing it fails
-        message = f"The check could not read your answer ({type(error).__name__}: {error})."
-        return CheckResult(exercise, "failed", message, got=show(answer))
+        what = textwrap.shorten(_text(error), 300, placeholder=" ...")
+        message = f"The check could not read your answer ({type(error).__name__}: {what})."
+        return CheckResult(exercise, "failed", message)
     return CheckResult(exercise, "passed")
 
 
 def _raised(error: BaseException, line: int, source: str) -> str:
     where = f" in line {line}, `{source}`" if source else (f" in line {line}" if line else "")
-    what = textwrap.shorten(str(error), 300, placeholder=" ...")
+    what = textwrap.shorten(_text(error), 300, placeholder=" ...")
     return f"Your code raises {type(error).__name__}{where}{': ' + what if what else ''}"
 
 
+def _text(error: BaseException) -> str:
+    """Message of an exception, which a student may have written."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 def _kind(value: Any) -> str:
-    if isinstance(value, np.ndarray):
+    if type(value) is np.ndarray:
         return "a NumPy array"
     return f"a value of type `{type(value).__name__}`"
 
@@ -376,8 +456,10 @@ def _same(before: Any, after: Any) -> bool:
 
 
 def _as_tensor(answer: Any) -> Tensor | None:
-    """The numbers in an answer of any type, or None where there are none."""
+    """The numbers in an answer of any type, or None where there are none, or far too many."""
     try:
+        if isinstance(answer, Tensor | np.ndarray) and math.prod(answer.shape) > LARGEST:
+            return None
         return torch.as_tensor(answer).detach().double()
     except (TypeError, ValueError, RuntimeError):
         return None
@@ -402,21 +484,10 @@ class _Printed(io.StringIO):
         self._dropped += len(text) - len(kept)
         return len(text)
 
+    def close(self) -> None:
+        """Does nothing: a student's code may close what it prints to."""
+
     def text(self) -> str:
         """What was printed, and how much of it is left out."""
         left_out = f"\n... {self._dropped} more characters" if self._dropped else ""
         return self.getvalue() + left_out
-
-
-@contextlib.contextmanager
-def _random_state_kept() -> Iterator[None]:
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    random.seed(0)
-    np.random.seed(0)
-    torch.manual_seed(0)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])

@@ -3,6 +3,7 @@
 from itertools import permutations
 
 import pytest
+from answers import Answers
 
 from interp_rl.checks.section3 import check_diagnoses
 from interp_rl.policy_gradients.faults import FAULTS, PATIENTS
@@ -52,3 +53,24 @@ def test_answers_of_another_kind(answers, message):
 def test_the_dots_are_not_an_attempt():
     for nothing in (None, ..., {}, dict.fromkeys(PATIENTS, ...)):
         assert check_diagnoses(nothing).status == "not attempted"
+
+
+def exchanged(a, b):
+    return {**PATIENTS, a: PATIENTS[b], b: PATIENTS[a]}
+
+
+WRONG = {
+    "A and B": (exchanged("A", "B"), "Patient A does not have 'autoreset ignored'"),
+    "A and C": (exchanged("A", "C"), "Patient A does not have 'wrong sign'"),
+    "A and E": (exchanged("A", "E"), "Patient A does not have 'baseline that leaks'"),
+    "B and D": (exchanged("B", "D"), "Patient B does not have 'no mask after the end'"),
+    "B and E": (exchanged("B", "E"), "Patient B does not have 'baseline that leaks'"),
+    "C and D": (exchanged("C", "D"), "Patient C does not have 'no mask after the end'"),
+    "D and E": (exchanged("D", "E"), "Patient D does not have 'baseline that leaks'"),
+    "all the same": (dict.fromkeys(PATIENTS, "wrong sign"), "1 of 5 diagnoses"),
+    "own words": ({**PATIENTS, "C": "bad luck"}, "not in the list of faults"),
+    "one left out": ({**PATIENTS, "B": ...}, "Still without a diagnosis: B"),
+    "a patient too many": ({**PATIENTS, "F": "wrong sign"}, "no patient F"),
+}
+
+KNOWN = [Answers.of(check_diagnoses, [dict(PATIENTS)], WRONG)]

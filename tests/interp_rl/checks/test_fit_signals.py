@@ -96,7 +96,7 @@ def negated(*inputs):
     return -by_lstsq(*inputs)
 
 
-MISTAKES = {
+WRONG = {
     slopes_first: "you return the slopes first",
     exchanged: "have changed places",
     slopes_only: "two slopes without the constant",
@@ -113,12 +113,12 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("mistake", WRONG, ids=lambda function: function.__name__)
 def test_each_mistake_gets_its_own_message(mistake):
     result = check_fit_signals(mistake)
     assert result.status == "failed"
-    assert MISTAKES[mistake] in result.message
-    others = [text for other, text in MISTAKES.items() if other is not mistake]
+    assert WRONG[mistake] in result.message
+    others = [text for other, text in WRONG.items() if other is not mistake]
     assert not any(text in result.message for text in others), result.message
 
 

@@ -85,3 +85,29 @@ def test_text_and_table_say_the_same() -> None:
 def test_all_passed_leaves_no_minutes() -> None:
     check_two(lambda: 2)
     assert progress.status({"8.2": 6}).summary == "1 of 1 exercises passed."
+
+
+def test_a_cell_that_needs_an_open_exercise_says_so_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress.needs("8.1"):
+        stub()
+    check_two(lambda: 3)
+    with progress.needs("8.1", "8.2"):
+        print("as far as it goes")
+        {}["text of an error\n" * 100]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "This cell needs exercise 8.1, which does not pass yet; go on below.",
+        "as far as it goes",
+    ]
+    assert lines[2].startswith("This cell needs exercise 8.1 and 8.2, which")
+    assert "KeyError" in lines[2] and len(lines) == 3
+
+
+def test_errors_of_a_cell_whose_exercise_passes_are_shown() -> None:
+    check_two(lambda: 2)
+    with pytest.raises(KeyError), progress.needs("8.2"):
+        {}["x"]
+    with pytest.raises(KeyboardInterrupt), progress.needs("8.1"):
+        raise KeyboardInterrupt

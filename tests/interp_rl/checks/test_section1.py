@@ -4,6 +4,7 @@ import re
 from itertools import combinations, permutations
 
 import pytest
+from answers import Answers
 
 from interp_rl.checks.section1 import check_diagram
 from interp_rl.models.diagram import ANSWERS, WORD_BANK
@@ -104,3 +105,24 @@ def test_an_answer_that_cannot_be_read_fails_without_raising():
             raise RuntimeError("no text")
 
     assert check_diagram({**RIGHT, 1: Hostile()}).status == "failed"
+
+
+WRONG = {
+    "an embed is no input": ({**RIGHT, 1: RIGHT[2], 2: RIGHT[1]}, "Blank 1 is an input"),
+    "an input is no embed": ({**RIGHT, 2: RIGHT[3], 3: RIGHT[2]}, "Blank 2 is not 'Attention'"),
+    "dropout for attention": (
+        {**RIGHT, 3: "Dropout", 4: "Attention"},
+        "Dropout lets no position read another",
+    ),
+    "add for dropout": ({**RIGHT, 4: "add", 5: "Dropout"}, "Blank 4 lies on the way back"),
+    "attention for add": ({**RIGHT, 3: "add", 5: "Attention"}, "Blank 3 is not 'add'"),
+    "index for add": ({**RIGHT, 1: "add", 5: "Index 1"}, "Blank 1 is not 'add'"),
+    "own words": ({**RIGHT, 3: "self-attention"}, "not in the word bank"),
+    "twice": ({**RIGHT, 3: "Dropout"}, "each label fills one blank"),
+    "left empty": ({**RIGHT, 2: ...}, "Still without a label"),
+    "a blank too many": ({**RIGHT, 6: "add"}, "There is no blank 6"),
+    "a list": (list(RIGHT.values()), "it should be a dictionary"),
+}
+
+SAME = ({str(number): f" {label.upper()}" for number, label in RIGHT.items()}, RIGHT)
+KNOWN = [Answers.of(check_diagram, SAME, WRONG)]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from answers import Answers
 
 from interp_rl.checks.section2 import check_logit_difference, check_mean_ablation
 
@@ -435,3 +436,9 @@ def test_the_stub_of_the_mean_ablation_is_not_attempted():
         raise NotImplementedError("Exercise 2.3a: Your turn.")
 
     assert check_mean_ablation(mean_ablate).status == "not attempted"
+
+
+KNOWN = [
+    Answers.of(check_logit_difference, RIGHT, WRONG),
+    Answers.of(check_mean_ablation, ABLATIONS, WRONG_ABLATIONS),
+]

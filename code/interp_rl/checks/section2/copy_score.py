@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import layer_norm
 
 from interp_rl.checks.framework import Student, Wrong, check, compare
+from interp_rl.checks.hidden import generator
 
 Scored = tuple[
     Float[Tensor, "name d_model"],
@@ -44,15 +45,15 @@ def check_copy_score(fn: Student) -> None:
 
 def _head(n_names: int, *, d_model: int, d_head: int, vocabulary: int, seed: int) -> Scored:
     """A random head, which copies more than chance would, in a stream that is not centred."""
-    generator = torch.Generator().manual_seed(seed)
+    draw_from = generator(seed)
 
     def draw(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
+        return torch.randn(shape, generator=draw_from)
 
     embedding = draw(vocabulary, d_model)
-    names = torch.randint(vocabulary, (n_names,), generator=generator)
+    names = torch.randint(vocabulary, (n_names,), generator=draw_from)
     # the mean and size of the stream are for LayerNorm to remove
-    size = 0.2 + 3 * torch.rand(n_names, 1, generator=generator)
+    size = 0.2 + 3 * torch.rand(n_names, 1, generator=draw_from)
     stream = size * (embedding[names] + 0.5 * draw(n_names, d_model)) + 2 * draw(n_names, 1)
     W_V = draw(d_model, d_head)
     W_O = 0.5 * W_V.T + 0.7 * draw(d_head, d_model)

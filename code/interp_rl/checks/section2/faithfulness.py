@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, compare
+from interp_rl.checks.hidden import generator
 
 _Node = tuple[int, int, str]
 _Edit = Callable[[Tensor, int], Tensor]
@@ -60,16 +61,16 @@ def _example(
     circuit: list[_Node], *, layers: int, heads: int, prompts: int, length: int, seed: int
 ) -> _Inputs:
     """A model in which each layer reads what the layers before it wrote; two numbers per head."""
-    generator = torch.Generator().manual_seed(seed)
+    draw_from = generator(seed)
 
     def draw(*shape: int) -> Tensor:
-        return torch.randint(-20, 21, shape, generator=generator) / 10
+        return torch.randint(-20, 21, shape, generator=draw_from) / 10
 
     own = draw(layers, prompts, length, heads, 2)
     means = draw(layers, prompts, length, heads, 2) / 2
     readout = draw(heads, 2)
-    ends = torch.randint(length - 2, length, (prompts,), generator=generator)
-    seconds = torch.randint(0, length - 2, (prompts,), generator=generator)
+    ends = torch.randint(length - 2, length, (prompts,), generator=draw_from)
+    seconds = torch.randint(0, length - 2, (prompts,), generator=draw_from)
     rows = torch.arange(prompts)
 
     def run(edit: _Edit) -> Tensor:

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, compare
+from interp_rl.checks.hidden import generator
 
 
 @check("2.5a", learned="Two slopes and a constant sum up what the S-inhibition heads tell.")
@@ -38,8 +39,8 @@ _Signals = tuple[
 
 def _example(position: tuple[int, ...], token: tuple[int, ...], seed: int) -> _Signals:
     """Agreements as given, with random logit differences that have one decimal."""
-    generator = torch.Generator().manual_seed(seed)
-    measured = torch.randint(-50, 51, (len(position),), generator=generator) / 10
+    draw_from = generator(seed)
+    measured = torch.randint(-50, 51, (len(position),), generator=draw_from) / 10
     return torch.tensor(position).float(), torch.tensor(token).float(), measured
 
 

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, compare
+from interp_rl.checks.hidden import generator
 
 
 @check("2.2a", learned="A positive difference means that the model prefers the indirect object.")
@@ -46,9 +47,9 @@ _Prompts = tuple[
 
 def _example(ends: tuple[int, ...], positions: int, seed: int) -> _Prompts:
     """Random logits over nine tokens, with one decimal; names and END of each prompt."""
-    generator = torch.Generator().manual_seed(seed)
-    logits = torch.randint(-40, 41, (len(ends), positions, 9), generator=generator) / 10
-    names = torch.stack([torch.randperm(9, generator=generator)[:2] for _ in ends])
+    draw_from = generator(seed)
+    logits = torch.randint(-40, 41, (len(ends), positions, 9), generator=draw_from) / 10
+    names = torch.stack([torch.randperm(9, generator=draw_from)[:2] for _ in ends])
     return logits, names[:, 0], names[:, 1], torch.tensor(ends)
 
 

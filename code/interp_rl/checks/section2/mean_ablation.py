@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, compare, show
+from interp_rl.checks.hidden import generator
 
 
 @check("2.3a", learned="A mean ablation keeps the template and removes what the reference varies.")
@@ -49,10 +50,10 @@ def _outputs(
     seed: int,
 ) -> _Ablation:
     """Random outputs of the heads of one layer, with one decimal, two numbers for each head."""
-    generator = torch.Generator().manual_seed(seed)
+    draw_from = generator(seed)
 
     def draw(n_prompts: int) -> Tensor:
-        return torch.randint(-40, 41, (n_prompts, positions, heads, 2), generator=generator) / 10
+        return torch.randint(-40, 41, (n_prompts, positions, heads, 2), generator=draw_from) / 10
 
     z, reference_z = draw(len(templates)), draw(len(reference_templates))
     return z, head, torch.tensor(templates), reference_z, torch.tensor(reference_templates)

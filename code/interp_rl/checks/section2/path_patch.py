@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, compare
+from interp_rl.checks.hidden import generator
 
 if TYPE_CHECKING:
     from interp_rl.checks.section2.tiny_hooked import TinyHooked
@@ -31,17 +32,21 @@ def check_path_patch(fn: Student) -> None:
     """
     from interp_rl.checks.section2.tiny_hooked import TinyHooked
 
-    torch.manual_seed(0)
+    draw_from = generator(0)
+
+    def pair(*shape: int) -> Int[Tensor, "2 _ _"]:
+        return torch.randint(9, (2, *shape), generator=draw_from)
+
     with torch.no_grad():
         model = TinyHooked(layers=3, heads=2, d_mlp=10, seed=0)
-        _require_patch(fn, model, torch.randint(9, (2, 2, 5)), 1, 0)
+        _require_patch(fn, model, pair(2, 5), 1, 0)
         cases = (
-            (TinyHooked(layers=2, heads=3, d_mlp=0, seed=1), (2, 3, 4), 0, 2),
-            (TinyHooked(layers=4, heads=2, d_mlp=5, seed=2), (2, 1, 6), 2, 1),
+            (TinyHooked(layers=2, heads=3, d_mlp=0, seed=1), (3, 4), 0, 2),
+            (TinyHooked(layers=4, heads=2, d_mlp=5, seed=2), (1, 6), 2, 1),
         )
         for other, shape, layer, head in cases:
             try:
-                _require_patch(fn, other, torch.randint(9, shape), layer, head)
+                _require_patch(fn, other, pair(*shape), layer, head)
             except Wrong as wrong:
                 wrong.message = (
                     "Your function is right for head 1.0 of a model of 3 layers, and wrong for "

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from transformer_lens import ActivationCache, HookedRootModule
 from transformer_lens.hook_points import HookPoint
 
+from interp_rl.checks.hidden import generator
+
 Stream = Float[Tensor, "prompt pos d_model"]
 """The residual stream, or what is added to it."""
 
@@ -43,10 +45,10 @@ class TinyHooked(HookedRootModule):
             context: Most positions of a prompt.
         """
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
+        draw_from = generator(seed)
 
         def draw(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=generator) / shape[-2] ** 0.5
+            return torch.randn(shape, generator=draw_from) / shape[-2] ** 0.5
 
         d_model = heads * d_head
         self.cfg: Any = SimpleNamespace(

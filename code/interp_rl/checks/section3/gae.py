@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, check
+from interp_rl.checks.hidden import generator
 from interp_rl.checks.section3.examples import compare_on
 
 
@@ -15,8 +16,9 @@ def check_gae(fn: Student) -> None:
     Args:
         fn: Your function `gae(rewards, values, terminated, discount, lam)`.
     """
-    rewards = torch.tensor([1.0, 0.0, 2.0, -1.0])
-    values = torch.tensor([0.5, 2.0, -1.0, 3.0, 4.0])
+    draw_from = generator(1)
+    rewards = torch.randint(-4, 5, (4,), generator=draw_from) / 2
+    values = torch.randint(-8, 9, (5,), generator=draw_from) / 2
     examples = {
         "an episode that terminates": (rewards, values, True, 0.5, 0.8),
         "an episode that is truncated": (rewards, values, False, 0.5, 0.8),

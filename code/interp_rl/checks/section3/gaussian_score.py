@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, check
+from interp_rl.checks.hidden import generator
 from interp_rl.checks.section3.examples import compare_on
 
 
@@ -33,10 +34,10 @@ _Inputs = tuple[
 
 def _inputs(batch: int, dim: int, n_parameters: int, *, seed: int) -> _Inputs:
     """Random inputs with one decimal; the covariance has no zero."""
-    generator = torch.Generator().manual_seed(seed)
+    draw_from = generator(seed)
 
     def draw(*shape: int) -> Tensor:
-        return torch.randint(-20, 21, shape, generator=generator).double() / 10
+        return torch.randint(-20, 21, shape, generator=draw_from).double() / 10
 
     factor = torch.eye(dim).double() + 0.5 * torch.ones(dim, dim).double().tril()
     covariance = factor @ torch.diag(torch.arange(1, dim + 1).double()) @ factor.T

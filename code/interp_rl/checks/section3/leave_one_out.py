@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, check
+from interp_rl.checks.hidden import generator
 from interp_rl.checks.section3.examples import compare_on
 
 
@@ -15,12 +16,13 @@ def check_leave_one_out(fn: Student) -> None:
     Args:
         fn: Your function `leave_one_out(returns)`.
     """
-    examples = {
-        "4 episodes": (torch.tensor([2.0, 0.0, 5.0, 6.0]),),
-        "2 episodes": (torch.tensor([3.0, -1.0]),),
-        "7 episodes": (torch.tensor([1.0, 2.5, -3.0, 4.0, 4.0, 0.5, -8.0]),),
-    }
+    examples = {f"{n} episodes": (_returns(n, seed=n),) for n in (4, 2, 7)}
     compare_on(fn, examples, _leave_one_out, _mistakes)
+
+
+def _returns(n_episodes: int, *, seed: int) -> Float[Tensor, " episode"]:
+    """Random returns with one decimal."""
+    return torch.randint(-80, 81, (n_episodes,), generator=generator(seed)) / 10
 
 
 def _leave_one_out(returns: Float[Tensor, " episode"]) -> Float[Tensor, " episode"]:

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from interp_rl.checks.framework import Student, Wrong, check, compare
+from interp_rl.checks.framework import Student, Wrong, check, compare, show
+from interp_rl.checks.hidden import generator
 
 
 @check("3.3a", learned="These lines, and a loop that collects data, are all of REINFORCE.")
@@ -21,6 +22,7 @@ def check_policy_step(fn: Student) -> None:
     fresh = _network(seed=0)
     after = _stepped(fn, fresh, [first])
     compare(after, _expected(fresh, [first]), _mistakes(fresh, first))
+    _compare_loss(fn, fresh, first)
     second = _example(n_steps=6, seed=1)
     kept = _expected(fresh, [first, second], keep_gradients=True)
     forgotten = (
@@ -36,20 +38,20 @@ _Batch = tuple[Float[Tensor, "_ _"], Int[Tensor, "_"], Float[Tensor, "_"]]
 
 
 def _example(*, n_steps: int, seed: int) -> _Batch:
-    generator = torch.Generator().manual_seed(seed)
+    draw_from = generator(seed)
     return (
-        torch.randn(n_steps, 3, generator=generator),
-        torch.randint(4, (n_steps,), generator=generator),
-        torch.randint(-20, 21, (n_steps,), generator=generator) / 10,
+        torch.randn(n_steps, 3, generator=draw_from),
+        torch.randint(4, (n_steps,), generator=draw_from),
+        torch.randint(-20, 21, (n_steps,), generator=draw_from) / 10,
     )
 
 
 def _network(*, seed: int) -> nn.Module:
-    generator = torch.Generator().manual_seed(seed)
+    draw_from = generator(seed)
     network = nn.Linear(3, 4)
     with torch.no_grad():
-        network.weight.copy_(torch.randn(4, 3, generator=generator))
-        network.bias.copy_(torch.randn(4, generator=generator))
+        network.weight.copy_(torch.randn(4, 3, generator=draw_from))
+        network.bias.copy_(torch.randn(4, generator=draw_from))
     return network
 
 
@@ -66,6 +68,23 @@ def _stepped(fn: Student, network: nn.Module, batches: list[_Batch]) -> Tensor:
         if not isinstance(loss, float | Tensor):
             raise Wrong("Your function should return the loss, so that one can look at it.")
     return _parameters(network)
+
+
+def _compare_loss(fn: Student, network: nn.Module, batch: _Batch) -> None:
+    network = copy.deepcopy(network)
+    right = _loss(network, *batch).detach()
+    answer = fn(network, torch.optim.SGD(network.parameters(), lr=1.0), *batch)
+    loss = torch.as_tensor(answer).detach().float()
+    objective = "Your function returns the objective, the loss without the minus. Return the loss."
+    if loss.shape == right.shape and torch.allclose(loss, -right, atol=1e-4):
+        raise Wrong(objective, show(loss), show(right))
+    if loss.shape != right.shape or not torch.allclose(loss, right, atol=1e-4):
+        raise Wrong(
+            "The step is right, but your function should return the loss it was made with, so that "
+            "one can look at it.",
+            show(loss),
+            show(right),
+        )
 
 
 def _expected(

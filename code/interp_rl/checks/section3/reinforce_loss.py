@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from interp_rl.checks.framework import Student, Wrong, check, show
+from interp_rl.checks.framework import Student, check
+from interp_rl.checks.hidden import generator
 from interp_rl.checks.section3.examples import compare_on
 
 
@@ -21,14 +22,7 @@ def check_reinforce_loss(fn: Student) -> None:
         "1 episode": _batch((2,), seed=2),
     }
     compare_on(fn, examples, _loss, _mistakes)
-    log_probs, weights, mask = examples["2 episodes of 3 and 1 steps"]
-    answer = fn(log_probs.clone().requires_grad_(), weights, mask)
-    if not answer.requires_grad:
-        raise Wrong(
-            "Your loss has the right value, and no gradient: it is cut off from `log_probs`. "
-            "Leave out `.detach()`, `.item()`, `torch.tensor(...)` and `torch.no_grad()`.",
-            show(answer),
-        )
+    fn.gradient(*examples["2 episodes of 3 and 1 steps"])
 
 
 _Batch = tuple[
@@ -38,10 +32,10 @@ _Batch = tuple[
 
 def _batch(lengths: tuple[int, ...], *, seed: int) -> _Batch:
     """Random numbers, also in the padding."""
-    generator = torch.Generator().manual_seed(seed)
+    draw_from = generator(seed)
     shape = (len(lengths), max(lengths))
-    log_probs = torch.rand(shape, generator=generator).log()
-    weights = torch.randint(1, 20, shape, generator=generator) / 10
+    log_probs = torch.rand(shape, generator=draw_from).log()
+    weights = torch.randint(1, 20, shape, generator=draw_from) / 10
     return log_probs, weights, torch.arange(shape[1]) < torch.tensor(lengths)[:, None]
 
 

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, check
+from interp_rl.checks.hidden import generator
 from interp_rl.checks.section3.examples import compare_on
 
 
@@ -28,9 +29,9 @@ def _batch(
     lengths: tuple[int, ...], discount: float, *, seed: int
 ) -> tuple[Float[Tensor, "episode time"], Bool[Tensor, "episode time"], float]:
     """Random rewards, also in the padding."""
-    generator = torch.Generator().manual_seed(seed)
+    draw_from = generator(seed)
     shape = (len(lengths), max(lengths))
-    rewards = torch.randint(1, 20, shape, generator=generator) / 2
+    rewards = torch.randint(1, 20, shape, generator=draw_from) / 2
     return rewards, torch.arange(shape[1]) < torch.tensor(lengths)[:, None], discount
 
 
