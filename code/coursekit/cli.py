@@ -15,6 +15,7 @@ COMMANDS = {
     "doctor": "say what is missing before this edition can be published",
     "links": "follow every link to another site",
     "prose": "check the chapters' prose",
+    "budgets": "print what pages and exercises take, beside their budgets",
     "screenshots": "photograph the built pages, wide and narrow, light and dark",
 }
 
