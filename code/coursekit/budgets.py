@@ -4,8 +4,8 @@
     coursekit budgets --parts           also of every part of a page, to see where the time goes
 
 The rule counts what a reader reads, looks at and writes; `effort.RULE` holds its rates, each with
-its reason. What is labelled optional is counted apart. An author's budget is whole minutes; `problems`
-says where one is too far from the estimate, and a test fails there.
+its reason. What is labelled optional is counted apart. An author's budget is whole minutes;
+`problems` says where one is too far from the estimate, and a test fails there.
 """
 
 import argparse

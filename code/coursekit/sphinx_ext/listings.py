@@ -17,7 +17,7 @@ from coursekit.book import Book
 from coursekit.budgets import SECTIONS, Item, PageBudget, budgets, sums
 from coursekit.effort import RULE, Rule
 from coursekit.sphinx_ext import fields
-from coursekit.sphinx_ext.domain import CourseDomain
+from coursekit.sphinx_ext.domain import CourseDomain, Exercise
 from coursekit.sphinx_ext.nodes import listing
 from coursekit.sphinx_ext.reading import Resource
 
@@ -37,11 +37,14 @@ class Listing(SphinxDirective):
         return [listing(kind=self.name)]
 
 
-class ExerciseTime(SphinxRole):
-    """The budget of an exercise: ``{exercise-time}`2.1``` becomes "2 min, required"."""
+class OfExercise(SphinxRole):
+    """``{exercise}`2.1``` links to an exercise, ``{exercise-time}`2.1``` gives its budget.
+
+    Both may name an exercise of a section that is not in this edition; the page then says so.
+    """
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """Mark the place of the budget."""
+        """Mark the place of the link or the budget."""
         return [listing(kind=self.name, number=self.text)], []
 
 
@@ -70,6 +73,10 @@ class _Here:
     @property
     def budgets(self) -> list[PageBudget]:
         return budgets(Book(Path(self.env.srcdir)))
+
+    def exercise(self, number: str) -> Exercise | None:
+        """The exercise of this number, if the edition has it."""
+        return next((e for e in self.course.exercises if e.number == number), None)
 
     def link(self, words: str, page: str, place: str = "") -> nodes.Node:
         """A link to a page of the book, or the words alone where it is not in the contents."""
@@ -180,14 +187,20 @@ def _labels(found: Sequence[tuple[str, Resource]]) -> list[str]:
     return sorted(labels, key=lambda text: int("".join(filter(str.isdecimal, text)) or 0))
 
 
-def _exercise_time(here: _Here, place: listing) -> list[nodes.Node]:
+def _exercise(here: _Here, place: listing) -> list[nodes.Node]:
     number = place["number"]
-    item = next((e for e in here.course.exercises if e.number == number), None)
+    item = here.exercise(number)
     if item is None:
-        return [nodes.Text("not in this edition")]
-    state = "optional" if item.optional else "required"
-    words = f"{item.minutes} min, {state}"
+        return [nodes.Text(f"exercise {number} (not in this edition)")]
+    words = f"Exercise {number}, {item.title}"
     return [here.link(words, item.docname, fields.anchor("exercise", number))]
+
+
+def _exercise_time(here: _Here, place: listing) -> list[nodes.Node]:
+    item = here.exercise(place["number"])
+    if item is None:
+        return [nodes.Text("no time yet")]
+    return [nodes.Text(f"{item.minutes} min, {'optional' if item.optional else 'required'}")]
 
 
 def _check_labels(app: Sphinx, env: BuildEnvironment) -> None:
@@ -240,15 +253,17 @@ FILL: dict[str, Callable[[_Here, listing], list[nodes.Node]]] = {
     "budget-list": _budget_list,
     "budget-rule": _budget_rule,
     "resource-list": _resource_list,
+    "exercise": _exercise,
     "exercise-time": _exercise_time,
 }
 
 
 def setup(app: Sphinx) -> None:
-    """Register directives, the role, and what fills them in."""
+    """Register directives, roles, and what fills them in."""
     for name in FILL:
-        if name != "exercise-time":
+        if name.startswith("exercise"):
+            app.add_role(name, OfExercise())
+        else:
             app.add_directive(name, Listing)
-    app.add_role("exercise-time", ExerciseTime())
     app.add_post_transform(FillListings)
     app.connect("env-check-consistency", _check_labels)
