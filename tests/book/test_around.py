@@ -12,10 +12,11 @@ import pytest
 from coursekit.book import Book
 from coursekit.prose import lint, prose_lines
 
-GREEK = set(
-    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi"
-    " psi omega ell Gamma Delta Theta Lambda Sigma Phi Psi Omega".split()
-)
+GREEK = {
+    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda"),
+    *("mu", "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "ell"),
+    *("Gamma", "Delta", "Theta", "Lambda", "Sigma", "Phi", "Psi", "Omega"),
+}
 
 
 def formulas(text: str) -> list[str]:
@@ -43,9 +44,7 @@ def test_letters_of_a_formula():
 def test_every_symbol_of_the_chapters_is_in_the_notation(root: Path, book: Book) -> None:
     notation = (root / "book/notation.md").read_text(encoding="utf-8")
     parts = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", notation, re.DOTALL | re.MULTILINE))
-    explained = {
-        title: set().union(*map(letters, formulas(part))) for title, part in parts.items()
-    }
+    explained = {title: set().union(*map(letters, formulas(part))) for title, part in parts.items()}
     for section in sorted({page.stem[0] for page in book.pages if page.stem[0].isdigit()}):
         pages = [page for page in book.pages if page.stem.startswith(section)]
         used = set().union(
@@ -73,7 +72,7 @@ PAPER = re.compile(r"(Section|Sections|Appendix) [\d.A]+[^.\n]* of the paper, in
 
 
 def test_each_part_of_section_2_begins_with_the_paper_in_plain_words(root: Path) -> None:
-    parts = [path for path in sorted((root / "book").glob("2-[1-6]-*.md"))]
+    parts = sorted((root / "book").glob("2-[1-6]-*.md"))
     parts.remove(root / "book/2-4-double-negatives.md")  # whose task is not the paper's
     assert len(parts) == 6
     for path in parts:
@@ -165,23 +164,3 @@ def test_the_book_is_spelled_right(root: Path) -> None:
     command = [sys.executable, "-m", "codespell_lib", "README.md", "CONTRIBUTING.md", "book"]
     found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
-
-
-# the first page
-
-
-SECTION_LABELS = {
-    "1": "transformer-architecture",
-    "2": "interpretability",
-    "3": "policy-gradients",
-    "6": "where-next",
-}
-
-
-def test_the_first_page_has_a_card_for_each_section(root: Path, book: Book) -> None:
-    index = (root / "book/index.md").read_text(encoding="utf-8")
-    cards = re.findall(r":::\{grid-item-card\} (\d) ", index)
-    assert cards == list("123456")
-    there = {page.stem[0] for page in book.pages if page.stem[0].isdigit()}
-    linked = re.findall(r":::\{grid-item-card\} (\d) [^\n]*\n:link: ", index)
-    assert sorted(linked) == sorted(there), "link the card of every section that is there"

@@ -58,7 +58,9 @@ def test_every_commentary_has_all_its_parts(commentary):
     for number, text in commentary.items():
         assert all(part in text for part in PARTS), number
         first = text.strip().splitlines()[0]
-        assert f"{{exercise}}`{number}`" in first and f"{{exercise-time}}`{number}`" in first, number
+        assert f"{{exercise}}`{number}`" in first and f"{{exercise-time}}`{number}`" in first, (
+            number
+        )
         assert re.search(r"\bpoints?\b", first), f"{number}: how many points?"
 
 
@@ -91,7 +93,11 @@ def test_the_points_of_code_are_its_stars(book, commentary, rubrics):
         for block in chapter.blocks:
             name = getattr(block, "name", "")
             if name == "exercise-start":
-                at, stars, has_stub = block.options["number"], int(block.options["difficulty"]), False
+                at, stars, has_stub = (
+                    block.options["number"],
+                    int(block.options["difficulty"]),
+                    False,
+                )
             has_stub = has_stub or (bool(at) and name == "code-cell" and "stub" in block.tags)
             if name == "exercise-end":
                 first = commentary[at].strip().splitlines()[0]

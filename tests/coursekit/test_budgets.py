@@ -55,7 +55,7 @@ PAGE = f"""\
 
 ```{{exercise-start}} Write
 :number: 9.1a
-:minutes: 2
+:minutes: 3
 :difficulty: 2
 :optional:
 ```
@@ -97,7 +97,9 @@ def test_a_pages_budget_covers_what_is_not_optional(tmp_path: Path):
     page = budget(tmp_path, PAGE)
     headings = 4 / 238  # the words of its required headings
     assert page.page.title == "Title"
-    assert page.page.estimate == pytest.approx(1.5 + headings + page.exercises[0].estimate, abs=1e-9)
+    assert page.page.estimate == pytest.approx(
+        1.5 + headings + page.exercises[0].estimate, abs=1e-9
+    )
     assert page.page.budget == 4 and not page.page.optional
 
 
@@ -118,7 +120,9 @@ def test_an_optional_part_has_all_that_stands_in_it(tmp_path: Path):
 
 def test_a_line_of_a_derivation_counts_as_a_line_of_code(tmp_path: Path):
     plain = budget(tmp_path, PAGE).exercises[0].estimate
-    derived = PAGE.replace("```{solution-start} 9.1\n```\n", "```{solution-start} 9.1\n```\n\n$$\nx\n$$\n")
+    derived = PAGE.replace(
+        "```{solution-start} 9.1\n```\n", "```{solution-start} 9.1\n```\n\n$$\nx\n$$\n"
+    )
     assert budget(tmp_path, derived).exercises[0].estimate == pytest.approx(plain + 0.5 + 0.25)
 
 
@@ -128,7 +132,9 @@ def test_blanks_count_in_the_place_of_thinking_and_writing(tmp_path: Path):
 
 
 def test_on_an_optional_page_everything_counts_as_optional(tmp_path: Path):
-    text = PAGE.replace(":minutes: 4\n", ":minutes: 4\n:optional:\n").replace(" {optional}`3 min`", "")
+    text = PAGE.replace(":minutes: 4\n", ":minutes: 4\n:optional:\n").replace(
+        " {optional}`3 min`", ""
+    )
     page = budget(tmp_path, text)
     assert page.page.optional and not page.parts
     assert page.page.estimate > sum(exercise.estimate for exercise in page.exercises)
@@ -138,7 +144,7 @@ def test_on_an_optional_page_everything_counts_as_optional(tmp_path: Path):
 def test_an_optional_exercise_outside_of_optional_parts_counts_by_itself(tmp_path: Path):
     page = budget(tmp_path, PAGE.replace(" {optional}`3 min`", ""))
     assert [exercise.alone for exercise in page.exercises] == [False, True]
-    assert sums([page]).optional == 2 and sums([page]).required == 4
+    assert sums([page]).optional == 3 and sums([page]).required == 4
 
 
 def test_sums_are_by_section():

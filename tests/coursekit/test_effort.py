@@ -52,8 +52,8 @@ def test_words_are_what_has_a_letter_a_digit_or_stands_for_code(line: str, words
 def test_text_is_taken_apart_at_headings_with_their_optional_minutes(tmp_path: Path):
     page = chapter(
         tmp_path,
-        "# Title\n\nOne two three.\n\n$$\nx\n$$\n\n## More {optional}`4 min`\n\n`code` and $x$ here.\n"
-        "\n$$\ny\n$$ (eq-y)\n\n### Below\n\nEnd.\n",
+        "# Title\n\nOne two three.\n\n$$\nx\n$$\n\n## More {optional}`4 min`\n\n"
+        "`code` and $x$ here.\n\n$$\ny\n$$ (eq-y)\n\n### Below\n\nEnd.\n",
     )
     (block,) = (block for block in page.blocks if isinstance(block, Text))
     pieces = [piece for piece in by_heading(page, block) if piece[0]]
@@ -121,6 +121,7 @@ def test_blanks_are_dots_that_stand_for_a_value(code: str, blanks: int):
 def test_lines_to_write_are_those_that_the_stub_does_not_give():
     code = (
         "import torch\n\n\ndef f(\n    x,\n    y,\n):\n"
-        '    """Text\n\n    more."""\n    # a remark\n    z = x + y\n\n    return torch.sum(\n        z\n    )\n'
+        '    """Text\n\n    more."""\n    # a remark\n    z = x + y\n\n'
+        "    return torch.sum(\n        z\n    )\n"
     )
     assert code_lines(code) == 4
