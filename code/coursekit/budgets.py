@@ -186,6 +186,19 @@ class Sums:
     optional_estimate: float
 
 
+def counted(pages: Sequence[PageBudget]) -> list[Item]:
+    """The items whose budgets add up to those of the course: none of them contains another.
+
+    Args:
+        pages: What `budgets` returns.
+
+    Returns:
+        Pages, optional parts, and exercises that neither covers.
+    """
+    items = (item for page in pages for item in page.items)
+    return [item for item in items if item.kind != "exercise" or item.alone]
+
+
 def sums(pages: Sequence[PageBudget], section: str | None = None) -> Sums:
     """Adds up pages and optional parts; exercises are contained in these.
 
@@ -196,12 +209,7 @@ def sums(pages: Sequence[PageBudget], section: str | None = None) -> Sums:
     Returns:
         Required and optional minutes, as budgeted and by the rule.
     """
-    items = [
-        item
-        for page in pages
-        for item in page.items
-        if (item.kind != "exercise" or item.alone) and section in (None, item.section)
-    ]
+    items = [item for item in counted(pages) if section in (None, item.section)]
     required = [item for item in items if not item.optional]
     optional = [item for item in items if item.optional]
     return Sums(

@@ -38,6 +38,11 @@ Added.
 
 ```{solution-end}
 ```
+
+(a-part)=
+## A part {optional}`2 min`
+
+Words.
 """
 OPTIONAL = "# 2.9 More\n\n```{overview}\n:minutes: 4\n:optional:\n\nAll of it.\n```\n"
 INDEX = """\
@@ -45,6 +50,8 @@ INDEX = """\
 
 {exercise}`2.1` ({exercise-time}`2.1`) and {exercise}`7.1` ({exercise-time}`7.1`).
 {guard}`tests/test_a.py::test_one`, {guard}`tests/test_a.py`.
+
+{ref}`a-part`
 
 ```{budget-sums}
 ```
@@ -58,7 +65,7 @@ INDEX = """\
 ```{resource-list}
 ```
 """
-PAGES = {"index": INDEX, "2-sums": CHAPTER, "2-9-more": OPTIONAL}
+PAGES = {"index": INDEX, "2-1-sums": CHAPTER, "2-9-more": OPTIONAL}
 
 
 @pytest.fixture(scope="module")
@@ -93,23 +100,26 @@ def test_exercises_are_linked_where_they_exist_and_named_where_they_do_not(book:
     assert text(first).startswith(
         "Exercise 2.1, Add (2 min, required) and exercise 7.1 (not in this edition) (no time yet)."
     )
-    assert first.select_one("a.internal")["href"] == "2-sums.html#exercise-2-1"
+    assert first.select_one("a.internal")["href"] == "2-1-sums.html#exercise-2-1"
 
 
 def test_tests_are_linked(book: Any) -> None:
-    links = {text(a): a["href"] for a in book.page("index").select("article p a.external")}
+    links = {text(a): a["href"] for a in book.page("index").select("article p a:has(.guard)")}
     url = book.config["repository"]["url"]
     address = f"{url}/blob/main/tests/test_a.py"
     assert links == {"test_one": address, "tests/test_a.py": address}
 
 
 def test_budgets_are_summed_by_section_and_in_all(tables: list[list[list[str]]]) -> None:
-    assert tables[0] == [["2 Sums", "1", "4"], ["Together", "1", "4"]]
+    assert tables[0] == [["2 Sums", "1", "6"], ["Together", "1", "6"]]
 
 
 def test_every_item_has_its_budget_and_its_estimates(tables: list[list[list[str]]]) -> None:
-    rows = {row[0]: row[1:] for row in tables[1]}
-    assert list(rows) == ["2.9 More", "2 Sums", "Exercise 2.1 Add"]
+    *items, required, optional = tables[1]
+    rows = {row[0]: row[1:] for row in items}
+    assert list(rows) == ["2 Sums", "A part", "Exercise 2.1 Add", "2.9 More"]
+    assert required[:2] == ["All that is required", "1"]
+    assert optional[:2] == ["All that is optional", "6"]
     assert rows["2.9 More"][0::3] == ["4", "optional"]
     assert rows["Exercise 2.1 Add"][0::3] == ["2", "yes"]
     assert all(float(fast) <= float(slow) for _, fast, slow, _ in rows.values())
@@ -122,7 +132,11 @@ def test_the_rule_has_its_rates(tables: list[list[list[str]]]) -> None:
 def test_links_out_of_the_book_are_listed_once_with_all_labels(
     tables: list[list[list[str]]],
 ) -> None:
-    assert tables[3] == [["A paper", "optional, 5 min, optional, 20 min", "2 Sums"]]
+    assert tables[3] == [["A paper", "optional, 5 to 20 min", "2 Sums"]]
+
+
+def test_a_link_to_a_section_leaves_its_reading_label_out(book: Any) -> None:
+    assert text(book.page("index").select("article p")[1].a) == "A part"
 
 
 def test_an_optional_page_says_so(book: Any) -> None:

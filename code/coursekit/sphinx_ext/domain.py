@@ -16,7 +16,7 @@ from sphinx.util.nodes import make_refnode
 
 from coursekit.sphinx_ext import fields
 from coursekit.sphinx_ext.nodes import exercise, exercise_list, fold, label, listing, overview
-from coursekit.sphinx_ext.reading import Resource, resources_in
+from coursekit.sphinx_ext.reading import Resource, resources_in, without_label
 from coursekit.sphinx_ext.repository import Repository
 
 logger = logging.getLogger(__name__)
@@ -110,6 +110,9 @@ class CourseDomain(Domain):
             resources=list(resources_in(document, Repository.of(env.config).url)),
         )
         standard = cast(StandardDomain, env.domains["std"])
+        for name, (page, anchor, title) in list(standard.labels.items()):
+            if page == docname:  # a link to a section leaves its reading label out
+                standard.labels[name] = (page, anchor, without_label(title))
         for node in document.findall(lambda node: isinstance(node, exercise | fold)):
             for anchor in node["ids"]:
                 standard.anonlabels.setdefault(anchor, (docname, anchor))

@@ -14,7 +14,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.nodes import make_refnode
 
 from coursekit.book import Book
-from coursekit.budgets import SECTIONS, Item, PageBudget, budgets, sums
+from coursekit.budgets import SECTIONS, Item, PageBudget, budgets, counted, sums
 from coursekit.effort import RULE, Rule
 from coursekit.sphinx_ext import fields
 from coursekit.sphinx_ext.domain import CourseDomain, Exercise
@@ -96,7 +96,7 @@ def _budget_sums(here: _Here, _: listing) -> list[nodes.Node]:
         rows.append((link, str(total.required), str(total.optional)))
     whole = sums(pages)
     rows.append((nodes.strong("", "Together"), *_strong(str(whole.required), str(whole.optional))))
-    return [table(("Section", "Required, min", "Optional, min"), rows, (60, 20, 20))]
+    return [table(("Section", "Required, min", "Optional, min"), rows, (60, 20, 20), "budgets")]
 
 
 def _budget_list(here: _Here, _: listing) -> list[nodes.Node]:
@@ -114,8 +114,16 @@ def _budget_list(here: _Here, _: listing) -> list[nodes.Node]:
                     "optional" if item.optional else "yes",
                 )
             )
+    for words, optional in (("All that is required", False), ("All that is optional", True)):
+        all_of_it = [item for item in counted(here.budgets) if item.optional is optional]
+        figures = (
+            f"{sum(item.budget for item in all_of_it)}",
+            f"{sum(item.estimate for item in all_of_it):.0f}",
+            f"{sum(item.effort.minutes(slow) for item in all_of_it):.0f}",
+        )
+        rows.append((*_strong(words, *figures), ""))
     head = ("Item", "Budget, min", "By the rule", "Slow reader", "Required")
-    return [table(head, rows, (52, 12, 12, 12, 12))]
+    return [table(head, rows, (52, 12, 12, 12, 12), "budgets")]
 
 
 def _name(here: _Here, item: Item) -> nodes.Node:
@@ -163,7 +171,7 @@ def _resource_list(here: _Here, _: listing) -> list[nodes.Node]:
                 pages += nodes.Text(", ")
             pages += here.link(here.env.titles[docname].astext(), docname)
         words = nodes.reference("", _words(found), refuri=address)
-        rows.append((words, ", ".join(_labels(found)), pages))
+        rows.append((words, _labels(found), pages))
     return [table(("What", "Reading", "Where"), rows, (40, 20, 40))]
 
 
@@ -181,10 +189,15 @@ def _words(found: Sequence[tuple[str, Resource]]) -> str:
     return name[:1].upper() + name[1:]
 
 
-def _labels(found: Sequence[tuple[str, Resource]]) -> list[str]:
-    """Reading labels of one address, each once; the shorter reading first."""
-    labels = {resource.label for _, resource in found if resource.label}
-    return sorted(labels, key=lambda text: int("".join(filter(str.isdecimal, text)) or 0))
+def _labels(found: Sequence[tuple[str, Resource]]) -> str:
+    """Whether to read it, with the minutes of the shortest and of the longest reading."""
+    texts = []
+    for kind in ("required", "optional"):
+        labels = [resource.label for _, resource in found if resource.label.startswith(kind)]
+        minutes = sorted({int("".join(filter(str.isdecimal, label)) or 0) for label in labels})
+        if minutes:
+            texts.append(f"{kind}, {' to '.join(map(str, minutes[:: len(minutes) - 1 or 1]))} min")
+    return "; ".join(texts)
 
 
 def _exercise(here: _Here, place: listing) -> list[nodes.Node]:
@@ -220,7 +233,7 @@ def _check_labels(app: Sphinx, env: BuildEnvironment) -> None:
 
 
 def table(
-    head: Sequence[Cell], rows: Sequence[Sequence[Cell]], widths: Sequence[int]
+    head: Sequence[Cell], rows: Sequence[Sequence[Cell]], widths: Sequence[int], look: str = ""
 ) -> nodes.table:
     """A table with a head.
 
@@ -228,6 +241,7 @@ def table(
         head: Its headings.
         rows: Its rows; texts, or nodes with markup.
         widths: Relative widths of the columns.
+        look: A CSS class.
 
     Returns:
         The node.
@@ -236,7 +250,7 @@ def table(
     group = nodes.tgroup("", *columns, cols=len(widths))
     group += nodes.thead("", _row(head))
     group += nodes.tbody("", *map(_row, rows))
-    return nodes.table("", group, classes=["listing"])
+    return nodes.table("", group, classes=["listing", *look.split()])
 
 
 def _row(cells: Sequence[Cell]) -> nodes.row:

@@ -42,6 +42,11 @@ class Resource:
     label: str
 
 
+def without_label(title: str) -> str:
+    """A heading's words without the reading label behind them."""
+    return re.sub(r"\s*(required|optional), \d+ min$", "", title)
+
+
 def resources_in(document: nodes.Element, repository: str) -> Iterator[Resource]:
     """Find the links of a page that lead out of the book.
 
