@@ -1,6 +1,7 @@
 """Tables about all pages: time budgets, and links out of the book with what they are good for."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -55,8 +56,8 @@ class FillListings(SphinxPostTransform):
 
     def run(self, **_: object) -> None:
         """Work through one document."""
+        here = _Here(self.app.builder, self.env, self.env.docname)
         for place in list(self.document.findall(listing)):
-            here = _Here(self.app.builder, self.env, self.env.docname)
             place.replace_self(FILL[place["kind"]](here, place))
 
 
@@ -70,7 +71,7 @@ class _Here:
     def course(self) -> CourseDomain:
         return cast(CourseDomain, self.env.get_domain("course"))
 
-    @property
+    @cached_property
     def budgets(self) -> list[PageBudget]:
         return budgets(Book(Path(self.env.srcdir)))
 
