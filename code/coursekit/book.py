@@ -121,11 +121,12 @@ class Book:
 
 
 def plain_text(tokens: Sequence[Token] | None) -> str:
-    """The words of an inline token's children, without markup."""
+    """The words of an inline token's children, without markup and reading labels."""
     return "".join(
         " " if token.type == "softbreak" else token.content.partition(" <")[0]
         for token in tokens or []
-    )
+        if token.meta.get("name") not in ("required", "optional")
+    ).strip()
 
 
 def _in_reading_order(root: Path) -> Iterator[str]:

@@ -17,6 +17,7 @@ COMMANDS = {
     "grade": "grade a folder of notebooks that students handed in",
     "autograder": "write a Gradescope zip for each notebook, through Otter-Grader",
     "prose": "check the chapters' prose",
+    "budgets": "print what pages and exercises take, beside their budgets",
     "screenshots": "photograph the built pages, wide and narrow, light and dark",
 }
 

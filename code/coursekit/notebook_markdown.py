@@ -252,8 +252,9 @@ class PlainMarkdown:
         return self.text(block.body, block.body_line)
 
     def _overview(self, block: Directive) -> str:
-        minutes = block.options.get("minutes")
-        return _quoted(f"**Overview**{_minutes(minutes, ' · ')}\n\n" + self._body(block))
+        minutes = _minutes(block.options.get("minutes"), " · ")
+        optional = " · optional" if "optional" in block.options else ""
+        return _quoted(f"**Overview**{minutes}{optional}\n\n" + self._body(block))
 
     def _exercise(self, block: Directive) -> str:
         options = block.options

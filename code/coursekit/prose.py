@@ -24,6 +24,7 @@ from markdown_it.token import Token
 
 from coursekit.book import Book, figure_options
 from coursekit.chapter import (
+    Block,
     Chapter,
     Directive,
     Text,
@@ -108,13 +109,22 @@ def prose_lines(chapter: Chapter) -> list[Line]:
     Returns:
         Lines in order.
     """
-    lines: list[Line] = []
-    for block in chapter.blocks:
-        if isinstance(block, Text):
-            lines += _lines_of_text(chapter, block.source, block.line)
-        else:
-            lines += _lines_of_directive(chapter, block)
-    return lines
+    return [line for block in chapter.blocks for line in lines_of_block(chapter, block)]
+
+
+def lines_of_block(chapter: Chapter, block: Block) -> list[Line]:
+    """Every line of prose of one block of a page.
+
+    Args:
+        chapter: The page.
+        block: Text between directives, or a directive.
+
+    Returns:
+        Lines in order.
+    """
+    if isinstance(block, Text):
+        return list(_lines_of_text(chapter, block.source, block.line))
+    return list(_lines_of_directive(chapter, block))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

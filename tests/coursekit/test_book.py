@@ -50,6 +50,7 @@ def test_site_is_github_pages_unless_the_configuration_says_otherwise(tmp_path: 
 def test_labels_of_headings_figures_and_exercises(tmp_path: Path) -> None:
     text = (
         "(top)=\n(also)=\n# On `code` and {term}`it <thing>`\n\n(here)=\nText.\n\n"
+        "(part)=\n## A part {optional}`2 min`\n\n"
         "```{figure} a.svg\n:name: fig-a\n```\n\n"
         "```{code-cell}\n---\nmystnb:\n  figure:\n    name: fig-b\n---\nx\n```\n\n"
         "```{exercise-start} A\n:number: 3.1 ii\n```\n"
@@ -57,6 +58,7 @@ def test_labels_of_headings_figures_and_exercises(tmp_path: Path) -> None:
     labels = make(tmp_path, **{"book/1-sums.md": text}).labels
     titles = {label: target.title for label, target in labels.items()}
     assert titles["top"] == titles["also"] == "On code and it"
+    assert titles["part"] == "A part"  # the label is no part of a link's words
     assert titles["here"] == "" and titles["fig-a"] == "Figure 1" and titles["fig-b"] == "Figure 2"
     assert titles["exercise-3-1-ii"] == "Exercise 3.1 ii"
     assert labels["fig-a"].url == "https://someone.github.io/toy/book/1-sums.html#fig-a"

@@ -347,6 +347,10 @@ SUMS = f"{SITE}/1-sums.html"
         ("```{code-block} python\nx = '`'\n```", "```python\nx = '`'\n```"),
         ("```{overview}\n:minutes: 1\nLook.\n```", "> **Overview** · 1 minute\n>\n> Look."),
         (
+            "```{overview}\n:minutes: 9\n:optional:\nLook.\n```",
+            "> **Overview** · 9 minutes · optional\n>\n> Look.",
+        ),
+        (
             "```{expected} The *plot*\n:exercise: 1.1a\nA line.\n```",
             "<details>\n<summary>Expected output of exercise 1.1a: The <em>plot</em></summary>"
             "\n\nA line.\n\n</details>",

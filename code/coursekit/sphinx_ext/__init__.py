@@ -9,27 +9,30 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from coursekit.sphinx_ext import (
-    accessible,
-    api_docs,
-    benchmarks,
-    domain,
-    exercises,
-    handouts,
-    nodes,
-    pages,
-    pairing,
-    reading,
-    repository,
-    withholding,
-)
-
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything; Sphinx calls this."""
+    # here, because some parts read the book with modules that in turn need ours
+    from coursekit.sphinx_ext import (
+        accessible,
+        api_docs,
+        benchmarks,
+        domain,
+        exercises,
+        guards,
+        handouts,
+        listings,
+        nodes,
+        pages,
+        pairing,
+        reading,
+        repository,
+        withholding,
+    )
+
     parts = (
         *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
-        *(benchmarks, withholding, handouts),
+        *(benchmarks, listings, guards, handouts, withholding),
     )
     for part in parts:
         part.setup(app)

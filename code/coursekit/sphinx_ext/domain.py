@@ -15,7 +15,9 @@ from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
 
 from coursekit.sphinx_ext import fields
-from coursekit.sphinx_ext.nodes import exercise, exercise_list, fold, label, overview
+from coursekit.sphinx_ext.nodes import exercise, exercise_list, fold, label, listing, overview
+from coursekit.sphinx_ext.reading import Resource, resources_in, without_label
+from coursekit.sphinx_ext.repository import Repository
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +57,15 @@ class Page:
         exercises: Its exercises, in order.
         minutes: The time its overview promises, 0 without an overview.
         lists_exercises: Whether it shows the table of all exercises.
+        lists_pages: Whether it shows another table about all pages.
+        resources: Its links out of the book.
     """
 
     exercises: list[Exercise] = field(default_factory=list)
     minutes: int = 0
     lists_exercises: bool = False
+    lists_pages: bool = False
+    resources: list[Resource] = field(default_factory=list)
 
 
 class CourseDomain(Domain):
@@ -100,8 +106,13 @@ class CourseDomain(Domain):
             ],
             minutes=sum(node["minutes"] for node in document.findall(overview)),
             lists_exercises=any(document.findall(exercise_list)),
+            lists_pages=any(document.findall(listing)),
+            resources=list(resources_in(document, Repository.of(env.config).url)),
         )
         standard = cast(StandardDomain, env.domains["std"])
+        for name, (page, anchor, title) in list(standard.labels.items()):
+            if page == docname:  # a link to a section leaves its reading label out
+                standard.labels[name] = (page, anchor, without_label(title))
         for node in document.findall(lambda node: isinstance(node, exercise | fold)):
             for anchor in node["ids"]:
                 standard.anonlabels.setdefault(anchor, (docname, anchor))
@@ -139,10 +150,13 @@ def _record(node: exercise, docname: str) -> Exercise:
 def _pages_with_an_old_list(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Have the pages that list the exercises written again when an exercise has changed."""
     course = cast(CourseDomain, env.get_domain("course"))
-    if course.data["listed"] == course.exercises:
-        return []
+    changed = course.data["listed"] != course.exercises
     course.data["listed"] = course.exercises
-    return [name for name, page in course.pages.items() if page.lists_exercises]
+    return [
+        name
+        for name, page in course.pages.items()
+        if page.lists_pages or (changed and page.lists_exercises)
+    ]
 
 
 class FillExerciseLists(SphinxPostTransform):

@@ -130,11 +130,13 @@ class Overview(CourseDirective):
     """``{overview}``: what a chapter teaches, what it needs, how long it takes."""
 
     has_content = True
-    option_spec = {"minutes": directives.unchanged}  # noqa: RUF012
+    option_spec = {"minutes": directives.unchanged, "optional": directives.flag}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
         """Read the box at the head of a chapter."""
-        node = overview(minutes=self.read("minutes", fields.minutes, 0))
+        node = overview(
+            minutes=self.read("minutes", fields.budget, 0), optional="optional" in self.options
+        )
         self.state.nested_parse(self.content, self.content_offset, node)
         for problem in check_labelled(node):
             self.warn(problem)

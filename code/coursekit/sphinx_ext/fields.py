@@ -33,6 +33,15 @@ def minutes(text: str) -> int:
     return _whole(text, lowest=1, highest=999, what="minutes")
 
 
+def budget(text: str) -> int:
+    """Read the time budget of a page in whole minutes; 0 for one that nobody has to read.
+
+    Raises:
+        ValueError: If the text is no whole number.
+    """
+    return _whole(text, lowest=0, highest=999, what="minutes")
+
+
 def difficulty(text: str) -> int:
     """Read a difficulty from 1 to 3.
 

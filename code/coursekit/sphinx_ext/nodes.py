@@ -33,6 +33,10 @@ class exercise_list(nodes.General, nodes.Element):  # noqa: N801
     """The place of the table of all exercises, filled in when every chapter has been read."""
 
 
+class listing(nodes.General, nodes.Element):  # noqa: N801
+    """The place of a table of a ``kind`` about all pages, filled in when they have been read."""
+
+
 def setup(app: Sphinx) -> None:
     """Register the nodes; formats other than HTML get their content without decoration."""
     plain = (_pass, _pass)
@@ -117,7 +121,8 @@ def _visit_overview(self: HTML5Translator, node: overview) -> None:
     self.body.append(self.starttag(node, "section", CLASS="overview", **{"aria-label": "Overview"}))
     self.body.append(
         '<p class="overview-title"><span>Overview</span> '
-        f'<span class="overview-minutes">{node["minutes"]} min</span></p>'
+        f'<span class="overview-minutes">{node["minutes"]} min'
+        f"{', optional' if node['optional'] else ''}</span></p>"
     )
 
 
