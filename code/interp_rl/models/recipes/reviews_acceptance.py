@@ -8,8 +8,8 @@ one is copied there and the card written beside it.
 
 The thresholds were written down before the first classifier was trained and before the language
 model was measured; that a missing full stop must do no harm was added after the first classifier.
-Every one is applied to the split `test`; the same figures on the split `fresh`, on which nothing was
-chosen, are on the card beside them.
+Every one is applied to the split `test`; the same figures on the split `fresh`, on which nothing
+was chosen, are on the card beside them.
 """
 
 import argparse
@@ -270,7 +270,8 @@ def classifier_figures(
 
     Returns:
         Accuracy on reviews, as text alone, with the tokens that begin and end a text, and without
-        the last full stop; of each label; of each kind of probe; and how far texts that say nothing are from equal shares.
+        the last full stop; of each label; of each kind of probe; and how far texts that say nothing
+        are from equal shares.
     """
     labels = LABELS[task]
     reviews = _drawn(task, criteria.reviews, split, seed)
