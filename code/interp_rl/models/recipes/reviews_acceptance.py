@@ -93,7 +93,11 @@ DEVELOPMENT: dict[str, tuple[str, ...]] = {
         "seed 0, 1,500 steps, no review without its last full stop: met all criteria but that of "
         "the probes, where it was right in 94% of sentences such as 'the film lacked charm'; gave "
         "'the acting was not good' without a full stop a probability of 40% to be positive, since "
-        "such a sentence could go on. Stopped with seed 1 of the same at 15%",
+        "such a sentence could go on. Seed 1 of the same was stopped at 15%",
+        "seed 0, the present corpus, 1,500 steps: right in 95.0% of reviews, in 81% of sentences "
+        "such as 'the film lacked charm', in 90% of two clauses joined by 'but'; the loss fell "
+        "steeply only half-way through, and the number of steps was doubled. Seed 1 of the same "
+        "was stopped at 26%",
     ),
     "emotion-mini": (
         "seed 0, 1,500 steps, no review without its last full stop: met all criteria; trained "
