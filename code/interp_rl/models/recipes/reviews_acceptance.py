@@ -93,11 +93,10 @@ DEVELOPMENT: dict[str, tuple[str, ...]] = {
         "seed 0, 1,500 steps, no review without its last full stop: met all criteria but that of "
         "the probes, where it was right in 94% of sentences such as 'the film lacked charm'; gave "
         "'the acting was not good' without a full stop a probability of 40% to be positive, since "
-        "such a sentence could go on. Seed 1 of the same was stopped at 15%",
+        "such a sentence could go on. Seed 1 of the same was stopped at 26%",
         "seed 0, the present corpus, 1,500 steps: right in 95.0% of reviews, in 81% of sentences "
         "such as 'the film lacked charm', in 90% of two clauses joined by 'but'; the loss fell "
-        "steeply only half-way through, and the number of steps was doubled. Seed 1 of the same "
-        "was stopped at 26%",
+        "steeply only half-way through, and the number of steps was doubled",
     ),
     "emotion-mini": (
         "seed 0, 1,500 steps, no review without its last full stop: met all criteria; trained "
@@ -539,8 +538,7 @@ for _name in ("sentiment-mini", "emotion-mini"):
             {
                 "aid": "started_from",
                 "what": "it starts from the weights of reviews-mini",
-                "why": "training takes fewer steps; a classifier trained from nothing fails on "
-                "negation",
+                "why": "training takes fewer steps",
             },
             {
                 "aid": "cut",
