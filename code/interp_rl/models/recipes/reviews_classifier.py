@@ -103,7 +103,10 @@ def labelled(recipe: Recipe, name: str) -> Iterator[Review]:
 
 
 #: Words before which a sentence could have ended.
-_GOING_ON = {IDS[word] for word in ". , but yet and although even while rather when".split()}
+_GOING_ON = {
+    IDS[word]
+    for word in [".", ",", "but", "yet", "and", "although", "even", "while", "rather", "when"]
+}
 
 Batch = tuple[Int[Tensor, "batch pos"], Int[Tensor, " batch"]]
 """Token ids and labels."""
