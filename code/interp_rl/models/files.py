@@ -28,8 +28,11 @@ RELEASED = (
 )
 """What an embedded model consists of, besides its card."""
 
-_HUB_NEEDED = ("config.json", "tokenizer.json", "model.safetensors")
-_HUB_FILES = ["*.json", "merges.txt", "model.safetensors"]
+_WRITERS_ONLY = "generation_config.json"  # classifiers have none
+
+_HUB_NEEDED = ("config.json", "model.safetensors")
+_HUB_FILES = ["*.json", "merges.txt", "vocab.txt", "model.safetensors"]
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -75,13 +78,18 @@ def _snapshot(spec: registry.ModelSpec) -> Path:
         try:
             directory = Path(
                 snapshot_download(
-                    str(spec.hub_id), allow_patterns=_HUB_FILES, local_files_only=cached
+                    str(spec.hub_id),
+                    revision=spec.revision,
+                    allow_patterns=_HUB_FILES,
+                    local_files_only=cached,
                 )
             )
         except Exception as error:  # the network fails in many ways; all mean the same here
             cause = error
         else:
-            if all((directory / name).is_file() for name in _HUB_NEEDED):
+            if all((directory / name).is_file() for name in _HUB_NEEDED) and any(
+                (directory / name).is_file() for name in _TOKENIZERS
+            ):
                 return directory
     raise HubUnavailableError(
         f"The hub edition was asked for, but {spec.hub_id} is not on this machine and cannot be "
@@ -113,8 +121,13 @@ def copy_release(source: Path, target: Path) -> None:
         target: Where the model that ships goes; made if missing.
     """
     target.mkdir(parents=True, exist_ok=True)
-    for name in RELEASED:
+    for name in _released(source):
         shutil.copyfile(source / name, target / name)
+
+
+def _released(directory: Path) -> list[str]:
+    """The files of `RELEASED` that this model has to have."""
+    return [n for n in RELEASED if n != _WRITERS_ONLY or (directory / n).is_file()]
 
 
 def released_checksums(directory: Path) -> dict[str, str]:
@@ -124,9 +137,9 @@ def released_checksums(directory: Path) -> dict[str, str]:
         directory: A training run, or a model that ships.
 
     Returns:
-        The SHA-256 of each file of `RELEASED`.
+        The SHA-256 of each file of `RELEASED`; a classifier has no `generation_config.json`.
     """
-    return {name: sha256(directory / name) for name in RELEASED}
+    return {name: sha256(directory / name) for name in _released(directory)}
 
 
 def sha256(path: Path) -> str:
@@ -174,15 +187,16 @@ def verify(directory: Path, card: ModelCard) -> None:
         )
 
 
-def check_format(directory: Path) -> None:
-    """Checks that a directory holds a GPT-2 in Hugging Face format, before anything is loaded.
+def check_format(directory: Path, types: tuple[str, ...] = ("gpt2",)) -> None:
+    """Checks that a directory holds a model in Hugging Face format, before anything is loaded.
 
     Args:
         directory: Any directory.
+        types: The architectures that will do.
 
     Raises:
         MissingModelError: If the directory, its configuration, weights or tokenizer are missing.
-        WeightsError: If the weights are pickled only, cut short, or not those of a GPT-2.
+        WeightsError: If the weights are pickled only, cut short, or of another architecture.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -208,17 +222,16 @@ def check_format(directory: Path) -> None:
             raise WeightsError(
                 f"{path} is cut short or is not a safetensors file ({error}). Copy it again."
             ) from error
-    if not any((directory / name).is_file() for name in ("tokenizer.json", "vocab.json")):
-        raise MissingModelError(
-            f"{directory} has no tokenizer: neither tokenizer.json nor vocab.json."
-        )
+    if not any((directory / name).is_file() for name in _TOKENIZERS):
+        raise MissingModelError(f"{directory} has no tokenizer: none of {', '.join(_TOKENIZERS)}.")
     try:
         kind = json.loads((directory / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{directory / 'config.json'} names no model_type ({error!r})."
         ) from error
-    if kind != "gpt2":
+    if kind not in types:
         raise WeightsError(
-            f"{directory} holds a model of type {kind!r}; the course works on 'gpt2'."
+            f"{directory} holds a model of type {kind!r}; the course works on "
+            f"{' and '.join(map(repr, types))}."
         )
