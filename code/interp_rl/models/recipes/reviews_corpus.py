@@ -585,27 +585,38 @@ def _opposite(sentiment: str) -> str:
     return SENTIMENTS[sentiment == SENTIMENTS[0]]
 
 
+def draw_joined(
+    rng: random.Random, sentiment: str, split: str = "train", *, contrast: bool = True
+) -> Sentence:
+    """Draws two clauses of opinion in one sentence.
+
+    Args:
+        rng: Source of randomness.
+        sentiment: What the sentence shall conclude.
+        split: One of `SPLITS`.
+        contrast: Whether they say opposite things and are joined by one of `JOINTS`; else they agree
+            and are joined by "and".
+
+    Returns:
+        The sentence; its second clause decides.
+    """
+    while True:
+        right = draw_clause(rng, CLAUSES, sentiment, split)
+        left = draw_clause(rng, CLAUSES, _opposite(sentiment) if contrast else sentiment, split)
+        joint = rng.choice(JOINTS) if contrast else "{left} and {right}"
+        if left.subject == right.subject:
+            continue
+        if not contrast or split_of(joint, (left.form.text, right.form.text)) == split:
+            return Sentence(joint.format(left=left.text, right=right.text), (left, right), joint)
+
+
 def _opinion(rng: random.Random, sentiment: str, split: str) -> Sentence:
     """One clause, one of the forms with two words, two clauses joined by "and", or a contrast."""
     kind = rng.choices(("clause", "whole", "and", "contrast"), (0.4, 0.25, 0.1, 0.25))[0]
-    if kind == "whole":
-        clause = draw_clause(rng, WHOLE, sentiment, split)
-        return Sentence(clause.text, (clause,))
-    right = draw_clause(rng, CLAUSES, sentiment, split)
-    if kind == "clause":
-        return Sentence(right.text, (right,))
-    joint = "{left} and {right}"
-    while True:
-        left = draw_clause(
-            rng, CLAUSES, sentiment if kind == "and" else _opposite(sentiment), split
-        )
-        if kind == "contrast":
-            joint = rng.choice(JOINTS)
-        if left.subject == right.subject and "genre" not in (left.form.subject + right.form.subject):
-            continue
-        if kind == "and" or split_of(joint, (left.form.text, right.form.text)) == split:
-            return Sentence(joint.format(left=left.text, right=right.text), (left, right), joint)
-        right = draw_clause(rng, CLAUSES, sentiment, split)
+    if kind in ("and", "contrast"):
+        return draw_joined(rng, sentiment, split, contrast=kind == "contrast")
+    clause = draw_clause(rng, WHOLE if kind == "whole" else CLAUSES, sentiment, split)
+    return Sentence(clause.text, (clause,))
 
 
 #: How often a review with an emotion is positive, if half of all reviews are; 0.5 for the others.
