@@ -600,14 +600,18 @@ def draw_joined(
     Returns:
         The sentence; its second clause decides.
     """
+    right = draw_clause(rng, CLAUSES, sentiment, split)
+    joint = "{left} and {right}"
     while True:
-        right = draw_clause(rng, CLAUSES, sentiment, split)
         left = draw_clause(rng, CLAUSES, _opposite(sentiment) if contrast else sentiment, split)
-        joint = rng.choice(JOINTS) if contrast else "{left} and {right}"
-        if left.subject == right.subject:
+        if contrast:
+            joint = rng.choice(JOINTS)
+        genre = "genre" in (left.form.subject, right.form.subject)
+        if left.subject == right.subject and not genre:
             continue
         if not contrast or split_of(joint, (left.form.text, right.form.text)) == split:
             return Sentence(joint.format(left=left.text, right=right.text), (left, right), joint)
+        right = draw_clause(rng, CLAUSES, sentiment, split)
 
 
 def _opinion(rng: random.Random, sentiment: str, split: str) -> Sentence:
@@ -762,7 +766,9 @@ def prompts(split: str, n: int, seed: int = 0, *, words: int | None = None) -> l
             found[prompt] = None
             in_vain = 0
         elif (in_vain := in_vain + 1) > 20_000:
-            raise ValueError(f"there are only about {len(found)} such prompts in {split!r}, not {n}")
+            raise ValueError(
+                f"there are only about {len(found)} such prompts in {split!r}, not {n}"
+            )
     return list(found)
 
 

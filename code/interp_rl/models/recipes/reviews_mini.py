@@ -157,7 +157,9 @@ def draw_batches(recipe: Recipe, chunk: int) -> list[Batch]:
     order = sorted(range(len(read)), key=lambda at: len(read[at]))
     groups = [order[at : at + recipe.batch_size] for at in range(0, len(order), recipe.batch_size)]
     rng.shuffle(groups)
-    return [(pad([read[at] for at in group]), pad([written[at] for at in group])) for group in groups]
+    return [
+        (pad([read[at] for at in group]), pad([written[at] for at in group])) for group in groups
+    ]
 
 
 def loss_of(
