@@ -9,7 +9,7 @@ import pytest
 
 from interp_rl.models.recipes import reviews_corpus as corpus
 
-REVIEWS = 3_000
+REVIEWS = 2_000
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ mistakes|nonsense|noise|gaps|cliches|holes|padding|clutter"""
 OPINION = re.compile(rf"\b(?:(?P<good>{GOOD})|(?P<bad>{BAD}))\b".replace("\n", ""))
 TURN = re.compile(r"\b(not|never|nobody|no|hardly|far|lack|lacked|without|neither)\b")
 ADVICE_GOOD = re.compile(
-    r"(would (see it again|recommend it)|go and see it|do not miss|is worth|not regret|a prize)$|"
-    r"do not miss it$|it is worth your time$|not regret it$"
+    r"(see it again|recommend it|go and see it|do not miss it|worth your time|will not regret it|"
+    r"deserves a prize)$"
 )
 ADVICE_BAD = re.compile(
     r"(not see it again|not recommend it|money back|stay away from it|waste your time|not worth "
@@ -56,7 +56,7 @@ def advice(sentence):
 def decisive(sentence):
     """The part of a sentence that decides, and whether what it says is turned round once more."""
     sentence = re.sub(
-        r"^(but|still ,|nevertheless ,|all in all ,|in the end ,|in short ,|overall ,|to sum up ,) ",
+        r"^(but|(still|nevertheless|all in all|in the end|in short|overall|to sum up) ,) ",
         "",
         sentence,
     )
@@ -71,7 +71,7 @@ def decisive(sentence):
         if joint in sentence:
             return sentence.split(joint)[-1], 0
     # of two clauses that agree, one is enough; "neither ... nor" is one clause
-    return re.split(r" and (?=.*\b(?:was|is|i|had|lacked|did|seemed)\b)", sentence)[-1], 0
+    return re.split(r" and (?=.*\b(?:was|is|i|had|lacked|did|seemed|could)\b)", sentence)[-1], 0
 
 
 def concludes(text):
@@ -241,7 +241,8 @@ def test_reviews_fit_the_models(drawn):
 
 def test_articles_fit(drawn):
     for review in drawn["train"]:
-        assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", review.text), review.text
+        text = review.text.replace("an hour", "")
+        assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", text), text
 
 
 # ---- prompts -----------------------------------------------------------------------------------
