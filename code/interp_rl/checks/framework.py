@@ -153,6 +153,36 @@ class Student:
             NotAttempted: If the stub has not been replaced.
             Wrong: If the function raises, returns None or changes an input.
         """
+        return self._called(inputs)[0]
+
+    def gradient(self, *inputs: Any) -> Tensor:
+        """The gradient of the student's loss.
+
+        Args:
+            *inputs: Passed on by position, as copies; the first one is what to differentiate by.
+
+        Returns:
+            The gradient, of the shape of the first input.
+
+        Raises:
+            NotAttempted: If the stub has not been replaced.
+            Wrong: If the function raises, returns None, changes an input, or if its answer has no
+                gradient.
+        """
+        variable, *others = inputs
+        loss, copies = self._called([variable.detach().clone().requires_grad_(), *others])
+        if not (isinstance(loss, Tensor) and loss.requires_grad):
+            raise Wrong(
+                "Your loss has the right value, and no gradient: it is cut off from "
+                f"{self._name(0)}. Leave out `.detach()`, `.item()`, `torch.tensor(...)` and "
+                "`torch.no_grad()`.",
+                show(loss),
+            )
+        (gradient,) = torch.autograd.grad(loss, copies[0], materialize_grads=True)
+        return gradient
+
+    def _called(self, inputs: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """What the function returned, and the copies that it was given."""
         copies = [_copied(value) for value in inputs]
         try:
             answer = self._function(*copies)
@@ -173,7 +203,7 @@ class Student:
                 )
         if answer is None:
             raise Wrong("Your function returns None. Does every path end in `return ...`?")
-        return answer
+        return answer, copies
 
     def _where(self, error: BaseException) -> tuple[int, str]:
         """Line number and text of the last line of the student's own file in the traceback."""
