@@ -9,7 +9,7 @@ from chapter_run import Run, run
 from interp_rl import plots
 from interp_rl import policy_gradients as pg
 from interp_rl.policy_gradients import faults
-from interp_rl.policy_gradients.training_runs import band
+from interp_rl.results import band
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from chapter_run import Run, run
 from interp_rl import plots
 from interp_rl.policy_gradients import lunar_lander as ll
 from interp_rl.policy_gradients import playback, training_runs
+from interp_rl.results import band
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_all_seeds_from_zero_up_are_drawn(names):
 
 def test_single_seeds_lie_outside_the_band(names):
     for runs in names["shown"].values():
-        low, high = training_runs.band(runs.mean)
+        low, high = band(runs.mean)
         outside = (runs.mean < low) | (runs.mean > high)
         assert outside.float().mean() > 0.3
 

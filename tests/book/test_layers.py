@@ -10,12 +10,13 @@ SECTIONS = {"ioi", "policy_gradients", "finetuning", "attribution"}
 
 MAY_IMPORT = {
     "plots": set(),
+    "results": set(),
     "models": {"plots"},
     "ioi": {"plots", "models"},
-    "policy_gradients": {"plots", "models"},
-    "finetuning": {"plots", "models"},
-    "attribution": {"plots", "models", "ioi"},  # where the two halves of the course meet
-    "checks": {"plots", "models", *SECTIONS},
+    "policy_gradients": {"plots", "results", "models"},
+    "finetuning": {"plots", "results", "models"},
+    "attribution": {"plots", "results", "models", "ioi"},  # the two halves of the course meet
+    "checks": {"plots", "results", "models", *SECTIONS},
 }
 """Parts of `interp_rl`, and the other parts each may use; `interp_rl` itself uses none."""
 
@@ -84,6 +85,7 @@ def test_every_part_has_its_layer(modules: dict[str, Path]) -> None:
         ("interp_rl.ioi.task", "import coursekit", ["coursekit"]),
         ("interp_rl.ioi.task", "from coursekit.book import Book", ["coursekit.book"]),
         ("interp_rl.plots", "from interp_rl import ioi", ["interp_rl.ioi"]),
+        ("interp_rl.results", "from interp_rl import models", ["interp_rl.models"]),
         ("interp_rl.models.card", "from ..ioi import task", ["interp_rl.ioi"]),
         ("interp_rl.models", "def f():\n    from interp_rl.ioi import x", ["interp_rl.ioi"]),
         ("interp_rl.ioi.task", "import interp_rl.attribution", ["interp_rl.attribution"]),

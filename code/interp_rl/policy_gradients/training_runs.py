@@ -7,10 +7,8 @@ What is kept of a run is its learning curve in bins of steps, and 100 evaluation
 import argparse
 import json
 import math
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from torch import Tensor
 from interp_rl.policy_gradients.agent import save_agent
 from interp_rl.policy_gradients.evaluation import evaluate
 from interp_rl.policy_gradients.lunar_lander import LADDER, Run, Settings, train
+from interp_rl.results import finished, provenance, write_whole
 
 RESULTS = Path(__file__).parent / "results"
 """Where the shipped files lie."""
@@ -114,35 +113,6 @@ def recorded(rung: str, folder: Path = RESULTS) -> Recorded:
         ) from error
 
 
-def band(
-    values: Float[Tensor, "seed bin"], *, confidence: float = 0.95, draws: int = 2000, seed: int = 0
-) -> tuple[Float[Tensor, " bin"], Float[Tensor, " bin"]]:
-    """Bootstrap interval of the mean over seeds, at each point of a curve (percentile method).
-
-    Args:
-        values: One curve for each seed; NaN where a seed has no value, which is left out there.
-        confidence: Share of the bootstrap means between the ends.
-        draws: How many times as many seeds are drawn, with replacement.
-        seed: Seed of the draws.
-
-    Returns:
-        Lower and upper ends.
-
-    Raises:
-        ValueError: If there are fewer than two seeds, or confidence is not between 0 and 1.
-    """
-    n_seeds = len(values)
-    if n_seeds < 2:
-        raise ValueError(f"{n_seeds} seeds have no spread; a band needs at least two")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}; it must lie between 0 and 1")
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(n_seeds, (draws, n_seeds), generator=generator)
-    means = values[drawn].nanmean(1)
-    tail = (1 - confidence) / 2
-    return means.nanquantile(tail, dim=0), means.nanquantile(1 - tail, dim=0)
-
-
 def record(run: Run) -> dict[str, Any]:
     """What is kept of a finished run: its curve and its evaluation, as plain numbers.
 
@@ -202,46 +172,34 @@ def make_results(
     out.mkdir(parents=True, exist_ok=True)
     results.mkdir(parents=True, exist_ok=True)
     for rung in rungs:
-        finished = []
+        runs = []
         for seed in range(SEEDS[rung]) if seeds is None else seeds:
             settings = replace(LADDER[rung], seed=seed, **(changes or {}))
-            finished.append(_finished(settings, out / f"{rung}-{seed}", results))
-        _write(results / f"{rung}.json", settings, finished)  # not before: half would look whole
+            runs.append(_finished(settings, out / f"{rung}-{seed}", results))
+        _write(results / f"{rung}.json", settings, runs)  # not before: half would look whole
 
 
 def _finished(settings: Settings, stem: Path, results: Path) -> dict[str, Any]:
     """The record of one seed, trained if it is not there yet."""
-    done = stem.with_suffix(".json")
-    if done.exists():
-        kept = json.loads(done.read_text())
-        if kept["settings"] != asdict(settings):
-            raise ValueError(
-                f"{done} is a run of other settings; remove it, or choose another --out"
-            )
-    else:
+
+    def make() -> dict[str, Any]:
         run = train(settings, checkpoint=stem.with_suffix(".pt"))
-        kept = {"settings": asdict(settings), "record": record(run)}
-        done.write_text(json.dumps(kept))
         if settings.algorithm in PILOTS and settings.seed == 0:
             save_agent(run.agent, results / f"{settings.algorithm}-0.safetensors")
-    return kept["record"]
+        return record(run)
+
+    return finished(stem.with_suffix(".json"), asdict(settings), make)
 
 
 def _write(path: Path, settings: Settings, runs: list[dict[str, Any]]) -> None:
     content = {
         "settings": {name: value for name, value in asdict(settings).items() if name != "seed"},
         "bin": BIN,
-        "provenance": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "gymnasium", "box2d", "numpy")},
-            "processor": platform.machine(),
-            "threads": "1",
-        },
+        "provenance": provenance(("torch", "gymnasium", "box2d", "numpy")),
         "runs": runs,
     }
-    path.write_text(
-        json.dumps(content, separators=(",", ":")).replace('{"seed"', '\n{"seed"') + "\n"
-    )
+    text = json.dumps(content, separators=(",", ":")).replace('{"seed"', '\n{"seed"')
+    write_whole(path, text + "\n")
 
 
 def _bins(settings: Settings) -> range:

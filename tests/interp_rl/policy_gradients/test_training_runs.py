@@ -70,29 +70,6 @@ def test_damaged_missing_and_unknown_files_are_refused(made, tmp_path):
         module.make_results(["dqn"], out=tmp_path, results=tmp_path)
 
 
-# ----- the band
-
-
-def test_the_bootstrap_band_covers_the_mean_about_as_often_as_it_says():
-    generator = torch.Generator().manual_seed(0)
-    curves = torch.randn(20, 400, generator=generator)
-    low, high = module.band(curves)
-    assert 0.88 < ((low < 0) & (high > 0)).float().mean() < 0.97
-    assert ((low < curves.mean(0)) & (curves.mean(0) < high)).all()
-    narrow = module.band(curves, confidence=0.5)
-    assert ((narrow[1] - narrow[0]) < 0.6 * (high - low)).all()
-
-
-def test_a_band_leaves_out_what_is_missing_and_needs_two_seeds():
-    curves = torch.tensor([[1.0, torch.nan], [1.0, 3.0], [1.0, 3.0]])
-    low, high = module.band(curves)
-    assert low.tolist() == high.tolist() == [1.0, 3.0]
-    with pytest.raises(ValueError, match="at least two"):
-        module.band(curves[:1])
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        module.band(curves, confidence=95.0)
-
-
 # ----- what is shipped
 
 
