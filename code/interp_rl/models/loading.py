@@ -1,5 +1,6 @@
-"""Loads models: language models (`load`), with hooks for looking inside (`load_hooked`), classifiers
-(`load_classifier`).
+"""Loads models: language models, the same with hooks for looking inside, and classifiers.
+
+Their functions are `load`, `load_hooked` and `load_classifier`; `load_card` says what a model is.
 """
 
 from __future__ import annotations

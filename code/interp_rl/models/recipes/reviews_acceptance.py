@@ -120,7 +120,7 @@ PROBES: dict[str, dict[str, tuple[tuple[Form, ...], tuple[str, ...]]]] = {
             _forms(corpus.CLAUSES, lambda f: f.sign == 1 and "not" in f.text.split()),
             corpus.SENTIMENTS,
         ),
-        "neither did i love it": (
+        "i did not love it": (
             _forms(corpus.CLAUSES, lambda f: f.kind == "verb" and f.sign == -1),
             corpus.SENTIMENTS,
         ),
@@ -308,8 +308,8 @@ def write(
         seed: Seed of the samples.
 
     Returns:
-        Token ids of each review, from `<|bos|>` to `<|eos|>`, or cut off where the model's positions
-        end.
+        Token ids of each review, from `<|bos|>` to `<|eos|>`, or cut off where the model's
+        positions end.
     """
     generator = torch.Generator().manual_seed(seed)
     by_length: dict[int, list[list[int]]] = {}
@@ -474,8 +474,8 @@ _CORPUS = (
     "alone is what it read."
 )
 _LIMITS = [
-    f"It knows its grammar and {len(IDS) - len(corpus.SPECIAL)} words, nothing of films, and nothing "
-    "of irony.",
+    f"It knows its grammar and {len(IDS) - len(corpus.SPECIAL)} words, nothing of films, and "
+    "nothing of irony.",
     "In this grammar the clause after a 'but' always decides; people are less strict.",
 ]
 _WHAT: dict[str, dict[str, Any]] = {

@@ -24,6 +24,7 @@ clauses joined by "but" and the like are divided in the same way. `fresh` is for
 choice was made.
 """
 
+import itertools
 import random
 import zlib
 from collections.abc import Iterator
@@ -520,7 +521,7 @@ def as_text(words: tuple[str, ...]) -> str:
 def _articles(text: str) -> str:
     """Single spaces, and "an" where it belongs."""
     words = text.split()
-    for at, (word, following) in enumerate(zip(words, words[1:], strict=False)):
+    for at, (word, following) in enumerate(itertools.pairwise(words)):
         if word == "a" and following[0] in "aeiou":
             words[at] = "an"
     return " ".join(words)
@@ -594,8 +595,8 @@ def draw_joined(
         rng: Source of randomness.
         sentiment: What the sentence shall conclude.
         split: One of `SPLITS`.
-        contrast: Whether they say opposite things and are joined by one of `JOINTS`; else they agree
-            and are joined by "and".
+        contrast: Whether they say opposite things and are joined by one of `JOINTS`; else they
+            agree and are joined by "and".
 
     Returns:
         The sentence; its second clause decides.
@@ -693,20 +694,23 @@ def draw(
             return review
 
 
-def reviews(seed: int | str, split: str = "train", **wanted: float) -> Iterator[Review]:
+def reviews(
+    seed: int | str, split: str = "train", *, positive: float = 0.5, emotional: float = 0.35
+) -> Iterator[Review]:
     """An endless stream of reviews.
 
     Args:
         seed: The same seed gives the same stream on any machine.
         split: One of `SPLITS`.
-        **wanted: `positive` and `emotional`, as for `draw`.
+        positive: Share of positive reviews.
+        emotional: Share of reviews that tell of an emotion.
 
     Yields:
         One review.
     """
     rng = random.Random(f"reviews {seed} {split}")
     while True:
-        yield draw(rng, split, **wanted)
+        yield draw(rng, split, positive=positive, emotional=emotional)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -726,6 +730,18 @@ def _beginning(rng: random.Random) -> tuple[str, ...]:
         return tuple(_fill(rng, rng.choice(_OPENINGS)).split())
     aspect = rng.choice(ASPECTS)
     return tuple((_aspect(rng, aspect) + " was").split())
+
+
+def split_of_prompt(prompt: str) -> str:
+    """The split to which a prompt belongs; half of them are held out.
+
+    Args:
+        prompt: Any text.
+
+    Returns:
+        One of `PROMPT_SPLITS`.
+    """
+    return PROMPT_SPLITS[_share(f"prompt|{prompt}") < 0.5]
 
 
 def prompts(split: str, n: int, seed: int = 0, *, words: int | None = None) -> list[str]:
@@ -761,8 +777,8 @@ def prompts(split: str, n: int, seed: int = 0, *, words: int | None = None) -> l
         length = words or rng.randint(low, high)
         beginning = _beginning(rng)[:length]
         prompt = " ".join(beginning)
-        held_out = _share(f"prompt|{prompt}") < 0.5
-        if len(beginning) == length and held_out == (split == "held-out") and prompt not in found:
+        new = prompt not in found and split_of_prompt(prompt) == split
+        if len(beginning) == length and new:
             found[prompt] = None
             in_vain = 0
         elif (in_vain := in_vain + 1) > 20_000:

@@ -2,8 +2,9 @@
 
     python -m interp_rl.models.recipes.reviews_mini --seed 0 --out runs/reviews-mini
 
-The model reads generated reviews (`reviews_corpus`), new ones at every step, a little more than half
-of them positive. Two training aids make it easier to work with; neither changes what it is to write:
+The model reads generated reviews (`reviews_corpus`), new ones at every step, a little more than
+half of them positive. Two training aids make it easier to work with; neither changes what it is to
+write:
 
 1. `masked`: in some reviews, some words are hidden from the model by `<|mask|>`, but not from the
    loss, so that it knows what a mask is and never writes one;
