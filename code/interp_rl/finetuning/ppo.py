@@ -71,7 +71,9 @@ class PPOSettings:
     minibatch: int = 32
     """texts in each gradient step, of each process"""
     learning_rate: float = 1e-4
-    """Adam's step size"""
+    """Adam's step size for the language model"""
+    value_learning_rate: float = 1e-3
+    """Adam's step size for the value head, which has everything to learn"""
     clip: float | None = 0.2
     """how far from 1 the ratio to the old policy may go before it earns no more; None: no clip"""
     value_clip: float | None = 0.2
@@ -94,7 +96,7 @@ class PPOSettings:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
         positive = ("temperature", "learning_rate", "clip", "value_clip", "largest_gradient")
-        for name in (*positive, "target_kl"):
+        for name in (*positive, "value_learning_rate", "target_kl"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value}; it must be positive")
@@ -223,7 +225,10 @@ def train(
             f"{processes.num_processes} processes; choose a multiple of that"
         )
     model: Any = PolicyWithValue(policy)
-    optimiser: Any = torch.optim.Adam(model.parameters(), settings.learning_rate, eps=1e-5)
+    head = {"params": model.value.parameters(), "lr": settings.value_learning_rate}
+    optimiser: Any = torch.optim.Adam(
+        [{"params": policy.parameters()}, head], settings.learning_rate
+    )
     run = Run(settings, policy, settings.beta)
     if checkpoint is not None and checkpoint.exists():
         _restore(run, model, optimiser, read_checkpoint(checkpoint, settings))
