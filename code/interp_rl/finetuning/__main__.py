@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from accelerate import Accelerator
 
     from interp_rl import models
+    from interp_rl.models import review_prompts
 
     accelerator = Accelerator(cpu=options.cpu)
     loaded = models.load(_name_or_path(options.model))
@@ -44,11 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tokenizer: Any = loaded.tokenizer
     if tokenizer.pad_token is None:  # GPT-2 has none; what follows the end is masked anyway
         tokenizer.pad_token = tokenizer.eos_token
+    if options.prompts is None:
+        prompts = review_prompts.prompts("train", 1000, tokenizer=tokenizer)
+    else:
+        prompts = options.prompts.read_text().splitlines()
     run = train(
         loaded.model,
         models.load(_name_or_path(options.model)).model,
         tokenizer,
-        options.prompts.read_text().splitlines(),
+        prompts,
         class_probability(classifier.model, classifier.tokenizer, options.label),
         settings,
         checkpoint=options.out / "checkpoint.pt",
@@ -81,7 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="reviews", help="role, model or folder")
     parser.add_argument("--classifier", default="sentiment", help="role, model or folder")
     parser.add_argument("--label", default="positive", help="the class to be rewarded")
-    parser.add_argument("--prompts", type=Path, required=True, help="a file, one prompt per line")
+    parser.add_argument(
+        "--prompts",
+        type=Path,
+        help="a file, one prompt per line; 1000 beginnings of reviews if none",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--cpu", action="store_true", help="use no GPU")
     for setting in _FIELDS:
