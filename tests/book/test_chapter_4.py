@@ -27,7 +27,7 @@ def test_prose_uses_exactly_the_numbers_that_its_cells_provide(opening):
 def test_the_models_are_small_ones_of_the_same_architecture(names):
     assert names["policy"].config.model_type == "gpt2"
     assert names["millions"](names["policy"]) < 0.5
-    assert len(reviews_corpus.VOCABULARY) < 300, "less than 300 words"
+    assert 300 < len(reviews_corpus.VOCABULARY) < 340, "a little over 300 words"
     labels = names["sentiment"].model.config.id2label
     assert [label.lower() for label in labels.values()] == ["negative", "positive"]
 
