@@ -1,5 +1,6 @@
 """What chapter 4.1 says, held against what its own cells compute."""
 
+import itertools
 import math
 import re
 
@@ -74,7 +75,7 @@ def test_score_and_true_value_part(names):
     top = names["top"]
     assert 0 < top < len(real) - 1 and real[top] > 0.92
     scores = names["said"]
-    assert all(a <= b + 1e-9 for a, b in zip(scores, scores[1:], strict=False)), "always rises"
+    assert all(a <= b + 1e-9 for a, b in itertools.pairwise(scores)), "always rises"
     assert names["distances"][top] == pytest.approx(1.5, abs=0.2), "about one and a half nats"
 
 
