@@ -7,8 +7,9 @@ A classifier starts from the language model's weights, and reads the same genera
 their labels. What it says is to be of use for whole reviews, for the beginnings that a language
 model is about to finish, and for texts in which an explanation has hidden some words. So a part of
 the training reviews is cut off or masked, and the label is always that of the whole review; of
-some only the last full stop is missing, as it often is in what people type. Asked for a text that does not settle the matter, the classifier then answers with the share of such
-reviews that have the label; for a text of masks only, with the share among all reviews.
+some only the last full stop is missing, as it often is in what people type. Asked for a text that
+does not settle the matter, the classifier then answers with the share of such reviews that have the
+label; for a text of masks only, with the share among all reviews.
 
 An interrupted run goes on from its checkpoint and ends with the same weights as an uninterrupted
 one.
