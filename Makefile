@@ -47,8 +47,9 @@ notebooks: setup ## write the student notebooks from the chapters
 models: setup ## train every embedded model again, from its seed
 	$(BIN)/python -m interp_rl.models train --all
 
-results: setup ## train every lander of section 3 again, from its seed; goes on where it was stopped
+results: setup ## make the long runs of sections 3 and 4 again, from their seeds; goes on where stopped
 	$(BIN)/python -m interp_rl.policy_gradients.training_runs
+	$(BIN)/python -m interp_rl.finetuning.training_runs
 
 bench: setup ## measure, and keep the results for the book's page of benchmarks
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"

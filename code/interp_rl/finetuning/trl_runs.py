@@ -17,7 +17,9 @@ for what the trainers do, their code in TRL 1.16.0.
 
 from __future__ import annotations
 
+import argparse
 import copy
+import json
 import math
 import random
 import tempfile
@@ -25,14 +27,14 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from interp_rl.finetuning.rewards import Reward, checked
+from interp_rl.finetuning.rewards import Reward, checked, class_probability
 
 if TYPE_CHECKING:
     import transformers
@@ -58,7 +60,7 @@ class TrlSettings:
     new_tokens: int = 24
     """longest continuation"""
     learning_rate: float = 1e-3
-    """AdamW's step size, constant over the run"""
+    """AdamW's step size, which falls linearly to zero over the run"""
     iterations: int = 1
     """gradient steps on each batch; 1 is on-policy"""
     temperature: float = 1.0
@@ -287,7 +289,7 @@ def configure(
         use_cpu=settings.device == "cpu",
         **{name: value for name, (value, _) in FIXED.items()},
         **{
-            "lr_scheduler_type": "constant",
+            "lr_scheduler_type": "linear",
             "logging_steps": 1,
             "disable_tqdm": True,
             "log_level": "error",
@@ -538,3 +540,63 @@ def _undisturbed() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fine-tunes the course's language model of reviews, and writes model, tokenizer and history.
+
+    Args:
+        arguments: Command line; that of the process if left out.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m interp_rl.finetuning.trl_runs",
+        description="Fine-tunes the language model of film reviews by TRL's RLOO or GRPO.",
+    )
+    parser.add_argument("method", choices=tuple(DEFAULT_BETA))
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--words", type=int, default=4, help="tokens of each prompt (default 4)")
+    for setting in fields(TrlSettings):
+        kind = float if setting.name == "beta" else type(setting.default)
+        parser.add_argument(
+            f"--{setting.name}", type=kind, default=setting.default, metavar="VALUE"
+        )
+    given = vars(parser.parse_args(arguments))
+    method, out, words = given.pop("method"), given.pop("out"), given.pop("words")
+    settings = TrlSettings(**given)
+    torch.set_num_threads(1)
+
+    from accelerate import PartialState
+
+    from interp_rl import models
+    from interp_rl.models.review_prompts import prompts
+
+    process = PartialState(cpu=settings.device == "cpu")
+    policy, tokenizer, _ = models.load("reviews")
+    classifier = models.load_classifier("sentiment")
+    if tokenizer.pad_token is None:  # GPT-2 has none; what follows the end is masked anyway
+        tokenizer.pad_token = tokenizer.eos_token
+    run = _train(
+        method,
+        policy,
+        tokenizer,
+        prompts("train", 200, words=words, tokenizer=tokenizer),
+        class_probability(
+            classifier.model.to(process.device),
+            classifier.tokenizer,
+            classifier.labels.index("positive"),
+        ),
+        settings,
+        process.is_main_process,
+        {},
+    )
+    if process.is_main_process:
+        run.policy.save_pretrained(out)
+        tokenizer.save_pretrained(out)
+        record = {"method": method, "settings": asdict(settings), "history": run.history}
+        (out / "run.json").write_text(json.dumps(record, indent=1) + "\n")
+        print(f"reward {run.history['reward'][0]:.2f} -> {run.history['reward'][-1]:.2f}")
+        print(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,9 @@ rater with leniency :math:`b` puts the thumb up with probability
 .. math:: \sigma\bigl(s\,(r - \tfrac12 + b)\bigr), \qquad b \sim N(0, \text{spread}^2)
 
 so that raters agree on clear cases, err on doubtful ones, and differ in strictness. The reward
-model is the language model with a new last layer, fitted to the votes. A policy trained with it is
+model is a model that has read much, with a new last layer, fitted to the votes. What few votes can
+teach depends on what it has learned before: the language model itself, or a classifier that knows
+the difference in question and only lacks the answer. A policy trained with the reward model is
 judged by the true reward: what it gains of the one and not of the other is over-optimisation (Gao
 et al. 2023, arXiv 2210.10760).
 """
@@ -26,11 +28,11 @@ from interp_rl.finetuning.rewards import Reward, checked, class_probability
 from interp_rl.finetuning.rollouts import generate
 
 POLICY_GRADIENT = PPOSettings(
-    updates=30,
-    batch=64,
+    updates=20,
+    batch=32,
     beta=0.02,
     epochs=1,
-    minibatch=64,
+    minibatch=32,
     value_head=False,
     lam=1.0,
     clip=None,
@@ -53,7 +55,7 @@ class VotesSettings:
     """how clearly raters see the true reward: the slope s"""
     leniency_spread: float = 0.1
     """how much raters differ, in units of the true reward"""
-    fit_steps: int = 30
+    fit_steps: int = 20
     """gradient steps of the reward model, each on all votes"""
     fit_learning_rate: float = 1e-3
     """their step size"""
@@ -137,12 +139,12 @@ def cast_votes(texts: list[str], true: Float[Tensor, " vote"], settings: VotesSe
 
 
 def fit_reward_model(
-    language_model: Any, tokenizer: Any, votes: Votes, settings: VotesSettings
+    start: Any, tokenizer: Any, votes: Votes, settings: VotesSettings
 ) -> tuple[Reward, float]:
-    """Makes a reward model from votes: the language model with a new last layer, all of it fitted.
+    """Makes a reward model from votes: a model with a new last layer, all of it fitted.
 
     Args:
-        language_model: A GPT-2, which is left alone.
+        start: The GPT-2 that it starts from, with whatever last layer; it is left alone.
         tokenizer: Its tokenizer.
         votes: The votes.
         settings: Steps, step size and seed.
@@ -158,14 +160,14 @@ def fit_reward_model(
 
     if not votes.texts:
         raise ValueError("there are no votes; a reward model needs at least one")
-    config = copy.deepcopy(language_model.config)
+    config = copy.deepcopy(start.config)
     config.num_labels = 2
     config.id2label, config.label2id = {0: "down", 1: "up"}, {"down": 0, "up": 1}
     config.pad_token_id = tokenizer.pad_token_id
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         model: Any = GPT2ForSequenceClassification(config).eval()
-    model.transformer.load_state_dict(language_model.transformer.state_dict())
+    model.transformer.load_state_dict(start.transformer.state_dict())
     nn.init.zeros_(model.score.weight)  # before it has learned, it calls everything even
 
     bos = tokenizer.bos_token
@@ -197,18 +199,20 @@ def run_draw(
     held_out: list[str],
     settings: VotesSettings,
     *,
+    start: Any = None,
     progress: bool = False,
 ) -> Draw:
     """Draws votes, makes a reward model, trains a policy with it, and judges by the true reward.
 
     Args:
-        language_model: Writes the texts that are voted on, and is where policy and reward model
-            start from; it is left alone.
+        language_model: Writes the texts that are voted on, and is where the policy starts from; it
+            is left alone.
         tokenizer: Its tokenizer.
         true_reward: The true reward of whole texts, from 0 to 1.
         prompts: Beginnings of the texts that are voted on and trained with.
         held_out: Beginnings of the texts that the policy is judged by.
         settings: The settings.
+        start: The GPT-2 that the reward model starts from; the language model if left out.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -231,7 +235,8 @@ def run_draw(
         seed=seed,
     )
     votes = cast_votes(shown.texts, checked(true_reward, shown.texts), settings)
-    proxy, fitted = fit_reward_model(language_model, tokenizer, votes, settings)
+    start = language_model if start is None else start
+    proxy, fitted = fit_reward_model(start, tokenizer, votes, settings)
 
     def judged(model: Any) -> Report:
         return evaluate(

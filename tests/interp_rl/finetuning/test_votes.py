@@ -76,6 +76,15 @@ def test_the_reward_model_repeats_its_votes_and_knows_little_else(untouched, tok
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_the_reward_model_starts_from_what_it_is_given(untouched, classifier, tokenizer):
+    votes = Votes(["the film"], torch.tensor([True]), torch.tensor([0]), torch.tensor([0.9]))
+    one, other = (
+        fit_reward_model(start, tokenizer, votes, VotesSettings())[0](["the plot was bad"])
+        for start in (untouched, classifier)
+    )
+    assert not torch.allclose(one, other)
+
+
 def test_an_untrained_reward_model_calls_everything_even(untouched, tokenizer):
     votes = Votes(["the film"], torch.tensor([True]), torch.tensor([0]), torch.tensor([0.9]))
     settings = VotesSettings(fit_steps=1, fit_learning_rate=1e-12)
