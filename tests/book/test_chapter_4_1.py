@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -23,7 +24,8 @@ def names(why):
 
 
 def test_prose_uses_exactly_the_numbers_that_its_cells_provide(why):
-    assert set(re.findall(r"{glue:text}`([^`]+)`", why.text)) <= set(why.glued)
+    used = set(re.findall(r"{glue:text}`([^`]+)`", why.text))
+    assert used <= set(why.glued)
 
 
 def test_the_stub_is_not_attempted_and_the_solution_passes(why):
@@ -81,6 +83,42 @@ def test_score_and_true_value_part(names):
 
 def test_without_a_penalty_one_text_takes_all(names):
     assert names["best_policy"](1e-4)[4] > 0.999
+
+
+# ----- without a penalty
+
+
+def test_the_two_kinds_of_runs_differ_in_the_price_only(names):
+    priced, free = names["priced"].settings, names["free"].settings
+    assert replace(free, beta=priced.beta) == priced
+    assert (priced.beta, free.beta) == (0.05, 0)
+
+
+def test_without_a_price_the_score_rises_a_little_and_the_divergence_a_lot(names):
+    priced, free = names["priced"].final, names["free"].final
+    assert free["reward"].mean() > priced["reward"].mean() - 0.02
+    assert free["reward"].mean() < priced["reward"].mean() + 0.2
+    assert free["kl"].min() > 2 * priced["kl"].max(), "in every seed"
+
+
+def test_distinct_2_and_perplexity_notice(names):
+    priced, free = names["priced"].final, names["free"].final
+    assert free["distinct_2"].mean() < priced["distinct_2"].mean()
+    assert free["perplexity"].mean() > priced["perplexity"].mean()
+
+
+def test_the_policy_without_a_price_has_a_phrase_that_it_likes(names):
+    share = {key: share for key, (_, share) in names["favourites"].items()}
+    seeds = range(len(names["free"].texts))
+    free = [share["0", seed] for seed in seeds]
+    assert max(free) > max(share["0.05", seed] for seed in seeds)
+
+
+def test_larger_steps_bring_out_both_forms(names):
+    points = names["training_runs"].hacking()
+    assert set(points) == {"ppo", "rloo"}
+    for method in points:
+        assert points[method][0].reward > 0.9 and points[method][0].kl > 10, method
 
 
 # ----- the estimates

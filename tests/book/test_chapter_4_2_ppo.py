@@ -122,6 +122,39 @@ def test_the_reference_stays_what_it_was(names):
     assert all(torch.equal(fresh[name], kept[name]) for name in fresh)
 
 
+def test_both_curves_are_as_the_caption_says(names):
+    reward, kl = (torch.tensor(names["run"].history[name]) for name in ("reward", "kl"))
+    assert reward[-20:].mean() > reward[:5].mean() + 0.2
+    first, second = (
+        reward[20:40].mean() - reward[:20].mean(),
+        reward[60:].mean() - reward[40:60].mean(),
+    )
+    assert second < first, "the score levels off"
+    assert kl[40:60].mean() > kl[20:40].mean(), "the divergence goes on rising"
+
+
+# ----- each term left out
+
+
+def test_no_other_term_changes_the_divergence_as_the_penalty_does(names):
+    kl = {name: runs.final["kl"].mean().item() for name, runs in names["variants"].items()}
+    whole = kl.pop("all terms")
+    free = kl.pop("no penalty")
+    assert all(abs(value - whole) < 0.5 * (free - whole) for value in kl.values())
+
+
+def test_the_score_hardly_needs_the_other_terms(names):
+    reward = {name: runs.final["reward"].mean().item() for name, runs in names["variants"].items()}
+    for name in ("no value head", "no whitening", "no clip"):
+        assert abs(reward[name] - reward["all terms"]) < 0.12, name
+
+
+def test_the_variants_differ_in_what_their_name_says(names):
+    from interp_rl.finetuning.ppo_terms import VARIANTS
+
+    assert set(names["variants"]) == set(VARIANTS)
+
+
 def test_leave_one_out_sums_to_zero_within_a_prompt(names):
     rewards = torch.tensor([0.2, 0.9, 0.4, 1.0, 0.0, 0.3])
     answer = names["rloo_advantages"](rewards, 3)
