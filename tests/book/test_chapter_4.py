@@ -70,3 +70,28 @@ def test_the_drawing_of_the_loop_names_its_three_stations(root):
         assert station in words
     assert words.count("frozen") == 2, "the reward model and the reference never change"
     assert "score − β · (log π − log π" in words
+
+
+# ----- the whole section
+
+
+def test_the_section_takes_the_half_hour_that_the_assignment_gives_it(root):
+    total, numbers = 0, []
+    for path in sorted((root / "book").glob("4-*.md")):
+        text = path.read_text(encoding="utf-8")
+        minutes = int(re.search(r"{overview}\n:minutes: (\d+)", text)[1])
+        exercises = re.findall(
+            r":number: (\S+)\n:minutes: (\d+)\n:difficulty: \d(\n:optional:)?", text
+        )
+        required = sum(int(m) for _, m, optional in exercises if not optional)
+        assert required <= minutes, path
+        numbers += [number for number, *_ in exercises]
+        total += minutes
+    assert total == 30
+    asked = {"4.1i", "4.2i", "4.2ii", "4.2iii", "4.2iv"}
+    assert asked <= set(numbers) and len(numbers) == len(set(numbers))
+
+
+def test_the_optional_task_is_marked_as_such(root):
+    text = (root / "book/4-2-few-votes.md").read_text(encoding="utf-8")
+    assert ":number: 4.2iv\n:minutes: 10\n:difficulty: 2\n:optional:" in text

@@ -54,10 +54,10 @@ def test_the_readers_functions_are_those_of_the_library(names):
 
 
 def test_the_end_token_counts_and_nothing_after_it(names):
-    batch = names["batch"]
-    assert batch.ended[1] and not batch.mask[1, -1], "the second text ends before the others"
-    last = int(batch.mask[1].sum()) - 1
-    assert batch.response[1, last] == names["tokenizer"].eos_token_id
+    batch, row = names["batch"], names["shortest"]
+    assert batch.ended[row] and not batch.mask[row, -1], "it ends before the longest one"
+    last = int(batch.mask[row].sum()) - 1
+    assert batch.response[row, last] == names["tokenizer"].eos_token_id
 
 
 def test_before_the_first_step_nothing_is_left_of_the_penalty(names):
