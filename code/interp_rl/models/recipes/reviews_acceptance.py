@@ -8,8 +8,8 @@ one is copied there and the card written beside it.
 
 The thresholds were written down before the first classifier was trained and before the language
 model was measured; that a missing full stop must do no harm was added after the first classifier.
-Every one is applied to the split `test`; the same figures on the split `fresh`, on which nothing was
-chosen, are on the card beside them.
+Every one is applied to the split `test`; the same figures on the split `fresh`, on which nothing
+was chosen, are on the card beside them.
 """
 
 import argparse
@@ -93,7 +93,10 @@ DEVELOPMENT: dict[str, tuple[str, ...]] = {
         "seed 0, 1,500 steps, no review without its last full stop: met all criteria but that of "
         "the probes, where it was right in 94% of sentences such as 'the film lacked charm'; gave "
         "'the acting was not good' without a full stop a probability of 40% to be positive, since "
-        "such a sentence could go on. Stopped with seed 1 of the same at 15%",
+        "such a sentence could go on. Seed 1 of the same was stopped at 26%",
+        "seed 0, the present corpus, 1,500 steps: right in 95.0% of reviews, in 81% of sentences "
+        "such as 'the film lacked charm', in 90% of two clauses joined by 'but'; the loss fell "
+        "steeply only half-way through, and the number of steps was doubled",
     ),
     "emotion-mini": (
         "seed 0, 1,500 steps, no review without its last full stop: met all criteria; trained "
@@ -270,7 +273,8 @@ def classifier_figures(
 
     Returns:
         Accuracy on reviews, as text alone, with the tokens that begin and end a text, and without
-        the last full stop; of each label; of each kind of probe; and how far texts that say nothing are from equal shares.
+        the last full stop; of each label; of each kind of probe; and how far texts that say nothing
+        are from equal shares.
     """
     labels = LABELS[task]
     reviews = _drawn(task, criteria.reviews, split, seed)
@@ -534,8 +538,7 @@ for _name in ("sentiment-mini", "emotion-mini"):
             {
                 "aid": "started_from",
                 "what": "it starts from the weights of reviews-mini",
-                "why": "training takes fewer steps; a classifier trained from nothing fails on "
-                "negation",
+                "why": "training takes fewer steps",
             },
             {
                 "aid": "cut",
