@@ -49,37 +49,37 @@ def test_the_reward_model_repeats_its_votes_and_knows_little_else(names):
     assert names["proxy_end"] > names["true_end"] + 0.1, "the policy has pleased its judge only"
 
 
-def test_there_are_thirty_draws_of_each_number_of_votes(names):
-    assert list(names["shipped"]) == [3, 10, 30, 100]
-    assert all(len(draws.after) >= 30 for draws in names["shipped"].values())
+def test_there_are_thirty_draws_of_three_votes(names):
+    assert {body: list(sizes) for body, sizes in names["shipped"].items()} == {
+        "language model": [3, 100],
+        "classifier": [3, 10, 30, 100],
+    }
+    assert all(len(sizes[3].after) >= 30 for sizes in names["shipped"].values())
 
 
 def test_three_votes_hardly_beat_guessing(names):
-    draws = names["shipped"][3]
-    assert 0.45 < draws.agreement.mean() < 0.65
+    assert 0.45 < names["few"].agreement.mean() < 0.65
 
 
 def test_policies_of_three_votes_scatter_around_where_they_began(names):
-    change = names["changes"][3]
+    change = names["changes"]["language model", 3]
     assert abs(change.mean()) < 0.12
     assert (change > 0.1).any() and (change < -0.1).any()
 
 
-def test_more_votes_are_better(names):
-    means = [draws.after.mean().item() for draws in names["shipped"].values()]
-    agreement = [draws.agreement.mean().item() for draws in names["shipped"].values()]
-    assert means[-1] > means[0] + 0.05
-    assert agreement[-1] > agreement[0] + 0.05
+def test_more_votes_help_and_other_peoples_labels_more(names):
+    plain, taught = names["plain"], names["taught"]
+    assert plain[100].after.mean() > plain[3].after.mean() - 0.02
+    assert taught[3].agreement.mean() > plain[3].agreement.mean() + 0.05
+    assert taught[100].agreement.mean() > taught[3].agreement.mean() + 0.02
+    assert taught[100].after.mean() > plain[3].after.mean() + 0.1
 
 
 def test_the_reward_model_is_satisfied_in_both_cases(names):
-    for n in (3, 100):
-        curves = names["shipped"][n].curves
-        proxy, true = (curves[name][:, -5:].mean() for name in ("proxy", "true"))
-        assert proxy > 0.8 and proxy > true + 0.05, n
-    gaps = {n: names["shipped"][n].curves for n in (3, 100)}
-    gap = {n: (c["proxy"] - c["true"])[:, -5:].mean() for n, c in gaps.items()}
-    assert gap[3] > gap[100]
+    last, few, many = names["last"], names["few"], names["taught"][100]
+    assert last(few, "proxy") > 0.75 and last(many, "proxy") > 0.75
+    gaps = [(last(draws, "proxy") - last(draws, "true")).item() for draws in (few, many)]
+    assert gaps[0] > gaps[1] + 0.1
 
 
 # ----- 4.2ii and 4.2iii

@@ -19,6 +19,8 @@ from torch import Tensor
 from interp_rl.finetuning.measures import evaluate
 from interp_rl.finetuning.ppo import PPOSettings, train
 from interp_rl.finetuning.rewards import class_probability
+from interp_rl.models import registry
+from interp_rl.models.files import sha256
 from interp_rl.results import finished, provenance, write_whole
 
 RESULTS = Path(__file__).parent / "results" / "ppo_terms.json"
@@ -131,6 +133,18 @@ def record(settings: PPOSettings) -> dict[str, Any]:
     }
 
 
+def made_from() -> dict[str, str]:
+    """The models that all runs start from and are judged by.
+
+    Returns:
+        Beginnings of the checksums of their weights, by name.
+    """
+    return {
+        name: sha256(registry.WEIGHTS / name / "model.safetensors")[:12]
+        for name in ("reviews-mini", "sentiment-mini")
+    }
+
+
 def make_results(
     variants: Iterable[str] = tuple(VARIANTS),
     *,
@@ -149,19 +163,21 @@ def make_results(
         changes: Settings that differ from the defaults in all variants, for short trials.
 
     Raises:
-        ValueError: If there is no such variant, or `out` holds runs of other settings.
+        ValueError: If there is no such variant, or `out` holds runs of other settings or models.
     """
     variants = list(variants)
     if unknown := [name for name in variants if name not in VARIANTS]:
         raise ValueError(f"{unknown} are no variants; these are {tuple(VARIANTS)}")
+    origin = made_from()
     content: dict[str, Any] = {"variants": {name: [] for name in variants}}
     for seed in seeds:  # all variants with one seed first, so that a part of them is of use
         for name in variants:
             settings = replace(PPOSettings(), **(VARIANTS[name] | (changes or {})), seed=seed)
-            file = out / f"{name.replace(' ', '-').replace(',', '')}-{seed}.json"
-            made = finished(file, asdict(settings), lambda settings=settings: record(settings))
+            file = out / f"{name.replace(' ', '-')}-{seed}.json"
+            decides = {**asdict(settings), "models": origin}
+            made = finished(file, decides, lambda settings=settings: record(settings))
             content["variants"][name].append(made)
-    content["provenance"] = provenance(("torch", "transformers"))
+    content["provenance"] = provenance(("torch", "transformers")) | origin
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, separators=(",", ":")).replace('{"settings"', '\n{"settings"')
     write_whole(path, text + "\n")

@@ -105,3 +105,4 @@ def test_the_shipped_runs_are_those_of_the_settings(variant):
 def test_the_shipped_file_says_how_it_was_made():
     content = json.loads(ppo_terms.RESULTS.read_text())
     assert set(content["provenance"]) >= {"python", "torch", "transformers", "processor"}
+    assert content["provenance"].items() >= ppo_terms.made_from().items(), "the models have changed"
