@@ -70,7 +70,7 @@ class ClassifierCriteria:
     each_label: float = 0.93
     """and at least this share of each label"""
     each_probe: float = 0.95
-    """and at least this share of each kind of probe"""
+    """and at least this share of each kind of probe, with or without its full stop"""
     neutral: float = 0.1
     """a text of masks only, and the mean prompt, give each label an equal share within this"""
     megabytes: float = 1.0
@@ -93,14 +93,18 @@ DEVELOPMENT: dict[str, tuple[str, ...]] = {
         "seed 0, 1,500 steps, no review without its last full stop: met all criteria but that of "
         "the probes, where it was right in 94% of sentences such as 'the film lacked charm'; gave "
         "'the acting was not good' without a full stop a probability of 40% to be positive, since "
-        "such a sentence could go on. Seed 1 of the same was stopped at 26%",
+        "such a sentence could go on. Seed 1 was stopped at 26%",
         "seed 0, the present corpus, 1,500 steps: right in 95.0% of reviews, in 81% of sentences "
         "such as 'the film lacked charm', in 90% of two clauses joined by 'but'; the loss fell "
         "steeply only half-way through, and the number of steps was doubled",
+        "seed 0, the same with 3,000 steps: met all criteria (99.5%, worst probe 99.2%), but gave "
+        "'the film was good' without a full stop 48%; since then no review is cut where a sentence "
+        "could end, and probes are measured without their full stops, too. Seed 1 of the same was "
+        "stopped at 45%",
     ),
     "emotion-mini": (
-        "seed 0, 1,500 steps, no review without its last full stop: met all criteria; trained "
-        "again when sentiment-mini was",
+        "seed 0, 1,500 steps, no review without its last full stop: met all criteria; so did seed "
+        "0 with such reviews, cut off anywhere. Trained again when sentiment-mini was",
     ),
 }
 """Every run made while the recipes were looked for."""
@@ -296,10 +300,12 @@ def classifier_figures(
                 figures[f"of {label}"] = right[wanted == index].float().mean().item()
     for kind in PROBES[task]:
         probes = probe(task, kind, criteria.probes, split, seed)
-        said = probabilities(model, [encode(text) for text, _ in probes]).argmax(-1).tolist()
-        figures[f"probe: {kind}"] = sum(
-            labels[index] == label for index, (_, label) in zip(said, probes, strict=True)
-        ) / len(probes)
+        for name, stop in (("probe", "."), ("probe without its full stop", "")):
+            rows = [encode(text.removesuffix(".") + stop) for text, _ in probes]
+            said = probabilities(model, rows).argmax(-1).tolist()
+            figures[f"{name}: {kind}"] = sum(
+                labels[index] == label for index, (_, label) in zip(said, probes, strict=True)
+            ) / len(probes)
     masks = probabilities(model, [[MASK_ID] * len(encode(review.text)) for review in reviews[:200]])
     prompts = probabilities(model, [encode(text) for text in corpus.prompts("held-out", 300)])
     figures["masks only, from equal shares"] = _from_equal(masks)
@@ -467,7 +473,7 @@ def measure(
         passed = {
             "accuracy": worst("accuracy") >= bounds.accuracy,
             "each_label": worst("of ") >= bounds.each_label,
-            "each_probe": worst("probe: ") >= bounds.each_probe,
+            "each_probe": worst("probe") >= bounds.each_probe,
             "neutral": max(v for key, v in figures.items() if "equal shares" in key)
             <= bounds.neutral,
             "megabytes": megabytes <= bounds.megabytes,
@@ -542,16 +548,15 @@ for _name in ("sentiment-mini", "emotion-mini"):
             },
             {
                 "aid": "cut",
-                "what": "20% of the reviews are cut off at a random word; the label is that of the "
-                "whole review",
+                "what": "20% of the reviews are cut off at a random word, though not where a "
+                "sentence could end; the label is that of the whole review",
                 "why": "on an unfinished text it answers with the share of such reviews that end "
                 "with the label",
             },
             {
                 "aid": "unstopped",
                 "what": "15% of the reviews lack their last full stop, and nothing else",
-                "why": "people leave it out; 'the acting was not good' could go on otherwise, and "
-                "often does in the training text",
+                "why": "people often leave it out",
             },
             {
                 "aid": "masked",
@@ -608,13 +613,13 @@ def release(name: str, runs: Path, target: Path | None = None) -> dict[str, Any]
     card = {
         "name": name,
         **_WHAT[name],
+        "limits": _LIMITS,
         "architecture": (
             f"GPT-2: {config['n_layer']} layers of {config['n_head']} heads, residual stream of "
             f"{config['n_embd']}, MLPs of {config['n_inner']}, {config['n_positions']} positions, "
             f"word-level tokenizer of {config['vocab_size']} tokens, {last}"
         ),
         "parameters": kind.from_pretrained(chosen).num_parameters(),
-        "limits": _LIMITS,
         "recipe": {"module": f"interp_rl.models.recipes.{task}_mini", "settings": recipe},
         "seed": recipe["seed"],
         "steps": recipe["steps"],
