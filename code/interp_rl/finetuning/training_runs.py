@@ -40,6 +40,7 @@ from interp_rl.finetuning.supervised import (
 )
 from interp_rl.finetuning.trl_runs import TrlSettings
 from interp_rl.finetuning.votes import VotesSettings, run_draw
+from interp_rl.models.files import sha256
 from interp_rl.models.review_prompts import prompts
 from interp_rl.results import finished, provenance, write_whole
 
@@ -75,18 +76,18 @@ DRAWS = {
 reward model starts from: the language model, or the classifier of the true reward, whose last layer
 is taken away, so that it knows the difference in question but not which side is liked."""
 
-PPO_SETTINGS = PPOSettings(updates=60, epochs=2, learning_rate=2e-4)
+PPO_SETTINGS = PPOSettings(updates=60, epochs=2, learning_rate=4e-4)
 """PPO on the frontier; beta and seed are set for each run."""
 
-TRL_SETTINGS = TrlSettings(steps=40, learning_rate=1e-3)
+TRL_SETTINGS = TrlSettings(steps=60, learning_rate=1.5e-3)
 """RLOO and GRPO on the frontier."""
 
 SUPERVISED_SETTINGS = SupervisedSettings()
 """Supervised fine-tuning; passes and seed are set for each run."""
 
 HACKING: dict[str, PPOSettings | TrlSettings] = {
-    "ppo": replace(PPO_SETTINGS, beta=0.0, updates=80, learning_rate=1e-3),
-    "rloo": TrlSettings(beta=0.0, steps=80, learning_rate=1e-3),
+    "ppo": replace(PPO_SETTINGS, beta=0.0, learning_rate=1e-3),
+    "rloo": replace(TRL_SETTINGS, beta=0.0, learning_rate=3e-3),
 }
 """The runs without a KL penalty that go on until the reward is hacked."""
 
@@ -151,7 +152,7 @@ class Frontier:
     settings: dict[str, dict[str, Any]]
     """settings of each method, without its dial and seed"""
     provenance: dict[str, str]
-    """versions and the kind of machine"""
+    """versions, the kind of machine, and checksums of the language model and the classifier"""
 
     def of(self, method: str, dial: float | None = None) -> tuple[Point, ...]:
         """The points of a method, all seeds of a dial together.
@@ -201,7 +202,7 @@ class FewVotes:
     settings: dict[str, Any]
     """settings of the draws, without the seed"""
     provenance: dict[str, str]
-    """versions and the kind of machine"""
+    """versions, the kind of machine, and checksums of the language model and the classifier"""
 
 
 # ------------------------------------------------------------------------------------------------
@@ -376,6 +377,15 @@ class Material:
     def held_out(self) -> list[str]:
         """Prompts to judge by."""
         return prompts("held-out", JUDGED, words=4, tokenizer=self.tokenizer)
+
+    @cached_property
+    def made_from(self) -> dict[str, str]:
+        """The beginnings of the checksums of both models' weights."""
+        both = {"language model": self.language_model, "classifier": self.classifier}
+        return {
+            name: sha256(Path(loaded.model.config._name_or_path) / "model.safetensors")[:12]
+            for name, loaded in both.items()
+        }
 
     def fresh(self) -> Any:
         """A language model to train."""
@@ -700,20 +710,22 @@ def make_results(
     plans = {"frontier": plan_frontier, "hacking": plan_hacking, "votes": plan_votes}
     for part in parts:
         jobs = plans[part](material, changes)
-        records = {job.name: _made(job, out) for job in jobs}
-        write = {"frontier": _write_frontier, "hacking": _write_hacking, "votes": _write_votes}
-        write[part](results / f"{part}.json", jobs, records)  # not before: half would look whole
+        records = {job.name: _made(job, out, material) for job in jobs}
+        write = {"frontier": _all_points, "hacking": _hacked, "votes": _all_draws}
+        content = write[part](jobs, records)  # not before: half would look whole
+        _write(results / f"{part}.json", content, material)
 
 
-def _made(job: Job, out: Path) -> Any:
+def _made(job: Job, out: Path, material: Material) -> Any:
     """The record of a job, made if it is not there yet."""
     checkpoint = out / f"{job.name}.pt"
-    record = finished(out / f"{job.name}.json", job.settings, lambda: job.make(checkpoint))
+    settings = {**job.settings, "models": material.made_from}
+    record = finished(out / f"{job.name}.json", settings, lambda: job.make(checkpoint))
     checkpoint.unlink(missing_ok=True)
     return record
 
 
-def _write_frontier(path: Path, jobs: list[Job], records: dict[str, Any]) -> None:
+def _all_points(jobs: list[Job], records: dict[str, Any]) -> dict[str, Any]:
     samples = [records[job.name] for job in jobs if job.name.startswith("samples-")]
     trained = [records[job.name] for job in jobs if not job.name.startswith("samples-")]
     points = [*(row for sample in samples for row in sample["points"]), *trained]
@@ -724,28 +736,25 @@ def _write_frontier(path: Path, jobs: list[Job], records: dict[str, Any]) -> Non
             settings[job.settings["method"]] = {
                 name: value for name, value in job.settings.items() if name not in dials
             }
-    _write(
-        path,
-        {
-            "settings": settings,
-            "optimum": {
-                "betas": OPTIMAL_BETAS,
-                "reward": [sample["reward"] for sample in samples],
-                "kl": [sample["kl"] for sample in samples],
-            },
-            "points": sorted(
-                points, key=lambda row: (METHODS.index(row["method"]), row["dial"], row["seed"])
-            ),
+    return {
+        "settings": settings,
+        "optimum": {
+            "betas": OPTIMAL_BETAS,
+            "reward": [sample["reward"] for sample in samples],
+            "kl": [sample["kl"] for sample in samples],
         },
-    )
+        "points": sorted(
+            points, key=lambda row: (METHODS.index(row["method"]), row["dial"], row["seed"])
+        ),
+    }
 
 
-def _write_hacking(path: Path, jobs: list[Job], records: dict[str, Any]) -> None:
+def _hacked(jobs: list[Job], records: dict[str, Any]) -> dict[str, Any]:
     settings = {job.settings["method"]: job.settings for job in jobs}
-    _write(path, {"settings": settings, "points": list(records.values())})
+    return {"settings": settings, "points": list(records.values())}
 
 
-def _write_votes(path: Path, jobs: list[Job], records: dict[str, Any]) -> None:
+def _all_draws(jobs: list[Job], records: dict[str, Any]) -> dict[str, Any]:
     draws: dict[str, dict[str, list[Any]]] = {}
     for job in jobs:
         sizes = draws.setdefault(job.settings["start"], {})
@@ -755,12 +764,13 @@ def _write_votes(path: Path, jobs: list[Job], records: dict[str, Any]) -> None:
     settings["training"] = {
         name: value for name, value in settings["training"].items() if name != "seed"
     }
-    _write(path, {"settings": settings, "draws": draws})
+    return {"settings": settings, "draws": draws}
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
+def _write(path: Path, content: dict[str, Any], material: Material) -> None:
     packages = ("torch", "transformers", "trl", "accelerate")
-    text = json.dumps({"provenance": provenance(packages), **content}, separators=(",", ":"))
+    made = {**provenance(packages), **material.made_from}
+    text = json.dumps({"provenance": made, **content}, separators=(",", ":"))
     for start in ('{"method"', '{"seed"'):  # one run a line, for those who compare versions
         text = text.replace(start, "\n" + start)
     write_whole(path, text + "\n")

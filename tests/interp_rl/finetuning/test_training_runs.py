@@ -33,6 +33,7 @@ class Tiny(module.Material):
     def __init__(self, folder, reward, body):
         self.folder, self.score = folder, reward
         self.classifier = SimpleNamespace(model=body)
+        self.made_from = {"language model": "tiny", "classifier": "other"}
 
     @cached_property
     def language_model(self):
@@ -106,6 +107,7 @@ def test_every_method_is_there_with_every_dial_and_seed(made):
     assert set(found.settings) == {"ppo", "rloo", "grpo", "supervised"}
     assert "beta" not in found.settings["ppo"] and found.settings["ppo"]["updates"] == 2
     assert {"torch", "trl", "python"} <= set(found.provenance)
+    assert found.provenance["classifier"] == "other"
 
 
 def test_what_is_read_is_what_the_run_was(made, material):
@@ -178,6 +180,9 @@ def test_finished_runs_are_not_made_again_and_checkpoints_are_gone(made, materia
     assert not list((made / "out").glob("*.pt"))
     with pytest.raises(ValueError, match="run of other settings"):
         module.make_results(["frontier"], **options, changes=TINY | {"updates": 3})
+    monkeypatch.setattr(material, "made_from", {"language model": "another"})
+    with pytest.raises(ValueError, match="run of other settings"):
+        module.make_results(["votes"], **options, changes=TINY)
 
 
 def test_an_interrupted_part_leaves_no_file_and_goes_on(material, tmp_path, monkeypatch):
@@ -247,6 +252,12 @@ def test_the_shipped_runs_are_those_of_the_plan(shipped):
     assert draws == module.DRAWS
     sizes = [path.stat().st_size for path in module.RESULTS.glob("*.json")]
     assert sum(sizes) < 300_000
+
+
+def test_the_shipped_runs_were_made_with_the_shipped_models(shipped):
+    made_from = module.Material().made_from
+    for name, checksum in made_from.items():
+        assert shipped.provenance[name] == checksum, f"another {name}: run `make results`"
 
 
 def test_no_method_beats_the_frontier(shipped):

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import inspect
+import json
 import math
 from pathlib import Path
 
@@ -374,3 +375,23 @@ def test_a_beginning_token_is_put_before_every_prompt_once(tokenizer):
     expected = ["<|bos|>the film", "<|bos|>the film"]
     assert trl_runs.with_bos(tokenizer, ["the film", "<|bos|>the film"]) == expected
     assert tokenizer(expected)["input_ids"][0][0] == tokenizer.bos_token_id
+
+
+# ----- from the command line
+
+
+def test_the_command_line_writes_a_model_that_can_be_loaded(tmp_path, capsys):
+    arguments = "grpo --beta 0.1 --steps 1 --batch 4 --generations 2 --new_tokens 3".split()
+    trl_runs.main([*arguments, "--out", str(tmp_path / "grpo")])
+    assert "wrote" in capsys.readouterr().out
+    record = json.loads((tmp_path / "grpo/run.json").read_text())
+    assert record["method"] == "grpo" and record["settings"]["beta"] == 0.1
+    assert len(record["history"]["reward"]) == 1
+    trained = models.load(tmp_path / "grpo").model
+    before = models.load("reviews").model
+    assert not torch.equal(trained.transformer.wte.weight, before.transformer.wte.weight)
+
+
+def test_the_command_line_asks_for_beta(tmp_path):
+    with pytest.raises(ValueError, match="beta is not given"):
+        trl_runs.main(["rloo", "--steps", "1", "--out", str(tmp_path)])
