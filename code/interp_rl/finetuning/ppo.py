@@ -66,11 +66,11 @@ class PPOSettings:
     """lambda of GAE: 1 waits for the rewards themselves, 0 trusts the value head after one token"""
     whiten: bool = True
     """whether the advantages of a batch get mean 0 and standard deviation 1"""
-    epochs: int = 4
+    epochs: int = 2
     """how often each batch is used; 1 with a single minibatch is on-policy"""
     minibatch: int = 32
     """texts in each gradient step, of each process"""
-    learning_rate: float = 1e-4
+    learning_rate: float = 4e-4
     """Adam's step size for the language model"""
     value_learning_rate: float = 3e-4
     """Adam's step size for the value head, which has everything to learn"""
