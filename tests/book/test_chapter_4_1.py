@@ -93,10 +93,9 @@ def test_the_two_kinds_of_runs_differ_in_the_price_only(names):
     assert (priced.beta, free.beta) == (0.05, 0)
 
 
-def test_without_a_price_the_score_rises_a_little_and_the_divergence_a_lot(names):
+def test_without_a_price_the_score_rises_higher_and_the_divergence_much_higher(names):
     priced, free = names["priced"].final, names["free"].final
-    assert free["reward"].mean() > priced["reward"].mean() - 0.02
-    assert free["reward"].mean() < priced["reward"].mean() + 0.2
+    assert 0.03 < free["reward"].mean() - priced["reward"].mean() < 0.25
     assert free["kl"].min() > 2 * priced["kl"].max(), "in every seed"
 
 

@@ -100,7 +100,7 @@ def test_the_curves_of_the_clip_are_flat_on_one_side_only(names):
 def test_training_raises_the_score_for_few_nats(names):
     before, after = names["before"], names["after"]
     assert 0.4 < before.reward.value < 0.65
-    assert after.reward.value > before.reward.value + 0.3
+    assert after.reward.value > before.reward.value + 0.2
     assert before.kl.value == pytest.approx(0, abs=1e-4)
     assert 0.5 < after.kl.value < 5
 
@@ -122,15 +122,15 @@ def test_the_reference_stays_what_it_was(names):
     assert all(torch.equal(fresh[name], kept[name]) for name in fresh)
 
 
-def test_both_curves_are_as_the_caption_says(names):
-    reward, kl = (torch.tensor(names["run"].history[name]) for name in ("reward", "kl"))
-    assert reward[-20:].mean() > reward[:5].mean() + 0.2
-    first, second = (
-        reward[20:40].mean() - reward[:20].mean(),
-        reward[60:].mean() - reward[40:60].mean(),
-    )
-    assert second < first, "the score levels off"
-    assert kl[40:60].mean() > kl[20:40].mean(), "the divergence goes on rising"
+def test_both_curves_rise_and_level_off(names):
+    assert names["settings"].anneal, "the step sizes fall to zero"
+    for name in ("reward", "kl"):
+        curve = torch.tensor(names["run"].history[name])
+        start, half, end = (
+            curve[part].mean() for part in (slice(5), slice(35, 45), slice(-10, None))
+        )
+        assert end > start + 0.2, name
+        assert end - half < half - start, name
 
 
 # ----- each term left out
