@@ -29,7 +29,7 @@ class SupervisedSettings:
     """the budget in token passes, three for each token that is learned from (see `ppo_passes`)"""
     batch: int = 64
     """texts in each gradient step"""
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     """Adam's step size, constant over the run"""
     largest_gradient: float = 1.0
     """longer gradients are shortened to this length"""

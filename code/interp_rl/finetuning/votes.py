@@ -29,18 +29,15 @@ from interp_rl.finetuning.rollouts import generate
 
 POLICY_GRADIENT = PPOSettings(
     updates=20,
-    batch=32,
     beta=0.02,
-    epochs=1,
-    minibatch=32,
+    epochs=2,
     value_head=False,
     lam=1.0,
-    clip=None,
     learning_rate=1e-3,
 )
-"""Plain policy gradient: one gradient step on each batch, and what a text earned, whitened over the
-batch, as the weight of its tokens. It is the cheapest of the trainers, so that it can be run often
-enough to see the spread."""
+"""A short and cheap policy gradient, so that it can be run often enough to see the spread: PPO with
+few updates in large steps and without a value head, so that all tokens of a text share what the
+text earned, whitened over the batch, minus the penalties still to come."""
 
 
 @dataclass(frozen=True)

@@ -381,8 +381,8 @@ def test_a_beginning_token_is_put_before_every_prompt_once(tokenizer):
 
 
 def test_the_command_line_writes_a_model_that_can_be_loaded(tmp_path, capsys):
-    arguments = "grpo --beta 0.1 --steps 1 --batch 4 --generations 2 --new_tokens 3".split()
-    trl_runs.main([*arguments, "--out", str(tmp_path / "grpo")])
+    short = ["--steps", "1", "--batch", "4", "--generations", "2", "--new_tokens", "3"]
+    trl_runs.main(["grpo", "--beta", "0.1", *short, "--out", str(tmp_path / "grpo")])
     assert "wrote" in capsys.readouterr().out
     record = json.loads((tmp_path / "grpo/run.json").read_text())
     assert record["method"] == "grpo" and record["settings"]["beta"] == 0.1

@@ -6,8 +6,8 @@ import dataclasses
 import pytest
 import torch
 
+from interp_rl.finetuning import ppo
 from interp_rl.finetuning import votes as module
-from interp_rl.finetuning.ppo import PPOSettings
 from interp_rl.finetuning.votes import Votes, VotesSettings, cast_votes, fit_reward_model, run_draw
 
 PROMPTS = ["the film", "the food was", "the plot"]
@@ -164,9 +164,13 @@ def test_prompts_are_needed(untouched, tokenizer):
         run_draw(untouched, tokenizer, true_reward, [], ["the film"], VotesSettings())
 
 
-def test_the_cheap_trainer_takes_one_step_on_each_batch():
-    """What its docstring says: fresh samples, no clip, no value head."""
+def test_the_cheap_trainer_gives_all_tokens_of_a_text_what_the_text_earned():
+    """What the docstring of its settings says."""
     settings = module.POLICY_GRADIENT
-    assert isinstance(settings, PPOSettings)
-    assert (settings.epochs, settings.minibatch, settings.clip) == (1, settings.batch, None)
     assert settings.value_head is False and settings.lam == settings.discount == 1.0
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    rewards = ppo.token_rewards(
+        torch.tensor([1.0, 0.2]), torch.zeros(2, 3), torch.zeros(2, 3), mask, beta=settings.beta
+    )
+    earned = ppo.gae(rewards, torch.zeros(2, 3), mask, discount=1.0, lam=1.0)
+    assert torch.allclose(earned, torch.tensor([[1.0, 1.0, 1.0], [0.2, 0.2, 0.0]]))
