@@ -112,6 +112,13 @@ def test_the_policy_without_a_price_has_a_phrase_that_it_likes(names):
     assert max(free) > max(share["0.05", seed] for seed in seeds)
 
 
+def test_the_runs_in_larger_steps_are_in_larger_steps(names):
+    runs = names["training_runs"]
+    assert runs.HACKING["ppo"].learning_rate >= 2 * names["priced"].settings.learning_rate
+    assert runs.HACKING["rloo"].learning_rate >= 2 * runs.TRL_SETTINGS.learning_rate
+    assert all(settings.beta == 0 for settings in runs.HACKING.values())
+
+
 def test_larger_steps_bring_out_both_forms(names):
     points = names["training_runs"].hacking()
     assert set(points) == {"ppo", "rloo"}

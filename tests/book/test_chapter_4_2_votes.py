@@ -6,7 +6,7 @@ import pytest
 from chapter_run import Run, run
 
 from interp_rl import plots
-from interp_rl.finetuning.ppo import PPOSettings
+from interp_rl.finetuning.training_runs import PPO_SETTINGS
 from interp_rl.finetuning.supervised import ppo_passes
 
 
@@ -93,7 +93,7 @@ def test_both_raise_the_score_and_imitation_less(names):
 def test_the_budgets_are_about_equal(names):
     """What is called PPO's budget, from the lengths that were measured."""
     points = names["compared"]["PPO"]
-    used = ppo_passes(PPOSettings(), prompt_length=5, response_length=points[0].length)
+    used = ppo_passes(PPO_SETTINGS, prompt_length=5, response_length=points[0].length)
     assert names["budget"] == pytest.approx(used, rel=0.35)
 
 
