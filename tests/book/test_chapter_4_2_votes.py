@@ -6,8 +6,8 @@ import pytest
 from chapter_run import Run, run
 
 from interp_rl import plots
-from interp_rl.finetuning.training_runs import PPO_SETTINGS
 from interp_rl.finetuning.supervised import ppo_passes
+from interp_rl.finetuning.training_runs import PPO_SETTINGS
 
 
 @pytest.fixture(scope="module")
