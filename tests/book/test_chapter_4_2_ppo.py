@@ -149,6 +149,17 @@ def test_the_score_hardly_needs_the_other_terms(names):
         assert abs(reward[name] - reward["all terms"]) < 0.12, name
 
 
+def test_without_values_lambda_is_a_discount_and_responses_are_shorter(names):
+    rewards = torch.zeros(1, 5)
+    rewards[0, 4] = 1.0
+    mask = torch.ones(1, 5, dtype=torch.bool)
+    answer = names["gae"](rewards, torch.zeros(1, 5), mask, 1.0, 0.95)
+    assert answer[0, 0].item() == pytest.approx(0.95**4)
+    assert names["variants"]["no value head"].settings.lam == 0.95
+    length = {name: runs.final["length"].mean() for name, runs in names["variants"].items()}
+    assert length["no value head"] < 0.85 * length["all terms"]
+
+
 def test_the_variants_differ_in_what_their_name_says(names):
     from interp_rl.finetuning.ppo_terms import VARIANTS
 
