@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from interp_rl.checks.framework import Student, check
+from interp_rl.checks.framework import Student, Wrong, check, show
 from interp_rl.checks.section3.examples import compare_on
 
 
@@ -21,7 +21,14 @@ def check_reinforce_loss(fn: Student) -> None:
         "1 episode": _batch((2,), seed=2),
     }
     compare_on(fn, examples, _loss, _mistakes)
-    fn.gradient(*examples["2 episodes of 3 and 1 steps"])
+    log_probs, weights, mask = examples["2 episodes of 3 and 1 steps"]
+    answer = fn(log_probs.clone().requires_grad_(), weights, mask)
+    if not answer.requires_grad:
+        raise Wrong(
+            "Your loss has the right value, and no gradient: it is cut off from `log_probs`. "
+            "Leave out `.detach()`, `.item()`, `torch.tensor(...)` and `torch.no_grad()`.",
+            show(answer),
+        )
 
 
 _Batch = tuple[
