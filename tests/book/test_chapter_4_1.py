@@ -123,7 +123,7 @@ def test_larger_steps_bring_out_both_forms(names):
     points = names["training_runs"].hacking()
     assert set(points) == {"ppo", "rloo"}
     for method in points:
-        assert points[method][0].reward > 0.9 and points[method][0].kl > 10, method
+        assert points[method][0].reward > 0.8 and points[method][0].kl > 5, method
 
 
 # ----- the estimates

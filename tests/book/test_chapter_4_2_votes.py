@@ -97,9 +97,9 @@ def test_the_budgets_are_about_equal(names):
     assert names["budget"] == pytest.approx(used, rel=0.35)
 
 
-def test_imitation_cannot_go_beyond_its_collection(few, names):
+def test_imitation_does_not_come_near_its_collection(few, names):
     liked = float(few.glued["s42v-data-reward"])
-    assert names["mean"](names["compared"]["supervised"], "reward") < liked + 0.03
+    assert names["mean"](names["compared"]["supervised"], "reward") < liked - 0.1
 
 
 # ----- 4.2iv
