@@ -90,6 +90,13 @@ def test_both_raise_the_score_and_imitation_less(names):
     assert before + 0.05 < imitated < ppo
 
 
+def test_at_a_higher_price_ppo_and_imitation_are_closer(names):
+    mean, compared = names["mean"], names["compared"]
+    for column in ("reward", "kl"):
+        imitated, ppo = (mean(compared[name], column) for name in ("supervised", "PPO"))
+        assert abs(mean(names["dear"], column) - imitated) < abs(ppo - imitated), column
+
+
 def test_the_budgets_are_about_equal(names):
     """What is called PPO's budget, from the lengths that were measured."""
     points = names["compared"]["PPO"]
