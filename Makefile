@@ -67,6 +67,7 @@ models: setup ## train every embedded model again, from its seed
 results: setup ## make the long runs of sections 3 and 4 again, from their seeds; goes on where stopped
 	$(BIN)/python -m interp_rl.policy_gradients.training_runs
 	$(BIN)/python -m interp_rl.finetuning.training_runs
+	$(BIN)/python -m interp_rl.finetuning.ppo_terms
 
 bench: setup ## measure, and keep the results for the book's page of benchmarks
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"

@@ -70,7 +70,7 @@ def class_probability(
     Args:
         classifier: A sequence classifier of Hugging Face, in evaluation mode.
         tokenizer: Its tokenizer.
-        label: Name or index of the class.
+        label: Name or index of the class; capital letters make no difference.
         batch: How many texts are classified at once.
 
     Returns:
@@ -81,7 +81,8 @@ def class_probability(
             no padding token.
     """
     labels: dict[int, str] = classifier.config.id2label
-    named = [index for index, name in labels.items() if label in (name, index)]
+    wanted = str(label).casefold()  # the hub's classifiers shout
+    named = [i for i, name in labels.items() if i == label or name.casefold() == wanted]
     if len(named) != 1 or isinstance(label, bool):
         raise ValueError(
             f"the classifier has no class {label!r}; its classes are "

@@ -237,6 +237,19 @@ def test_an_input_without_a_name_is_numbered():
         Student(in_place)(X, X)
 
 
+def test_the_gradient_of_a_students_loss():
+    gradient = Student(lambda x, y: (x * y).sum()).gradient(X, 3 * X)
+    assert torch.equal(gradient, 3 * X)
+    assert not X.requires_grad
+    assert torch.equal(Student(lambda x, y: y.sum()).gradient(X, X.clone().requires_grad_()), 0 * X)
+
+
+@pytest.mark.parametrize("loss", [lambda x: x.detach().sum(), lambda x: x.sum().item()])
+def test_a_loss_without_a_gradient_is_told(loss):
+    with pytest.raises(Wrong, match="no gradient: it is cut off from `x`"):
+        Student(loss).gradient(X)
+
+
 def test_what_the_code_prints_is_kept_up_to_a_limit(capsys):
     def talkative(x):
         print("hello")

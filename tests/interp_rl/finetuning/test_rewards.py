@@ -60,6 +60,14 @@ def test_class_probability_is_that_of_each_text_alone(classifier, tokenizer):
     assert positive.__name__ == "P(positive)"
 
 
+def test_capital_letters_of_a_class_make_no_difference(classifier, tokenizer, monkeypatch):
+    expected = checked(class_probability(classifier, tokenizer, "positive"), TEXTS)
+    monkeypatch.setattr(classifier.config, "id2label", {0: "NEGATIVE", 1: "POSITIVE"})
+    assert torch.equal(
+        checked(class_probability(classifier, tokenizer, "positive"), TEXTS), expected
+    )
+
+
 def test_a_classifier_that_cannot_serve_is_refused(classifier, tokenizer):
     with pytest.raises(ValueError, match=r"no class 'good'.*'negative' \(0\), 'positive' \(1\)"):
         class_probability(classifier, tokenizer, "good")

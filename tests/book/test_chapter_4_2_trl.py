@@ -1,0 +1,136 @@
+"""What the chapter on TRL says, held against what its own cells compute."""
+
+import itertools
+import math
+import re
+from dataclasses import fields
+from importlib.metadata import version
+
+import pytest
+from chapter_run import Run, run
+
+from interp_rl import plots
+from interp_rl.finetuning import trl_runs
+
+
+@pytest.fixture(scope="module")
+def with_trl(root) -> Run:
+    return run(root, "4-2-with-trl")
+
+
+@pytest.fixture(scope="module")
+def names(with_trl):
+    return with_trl.names
+
+
+def test_prose_uses_exactly_the_numbers_that_its_cells_provide(with_trl):
+    assert set(re.findall(r"{glue:text}`([^`]+)`", with_trl.text)) == set(with_trl.glued)
+
+
+def test_the_figure_brings_its_numbers(with_trl):
+    pictures = [value for value in with_trl.values if isinstance(value, plots.Picture)]
+    assert len(pictures) == 1 and pictures[0].table
+
+
+# ----- settings
+
+
+def test_the_table_of_settings_is_what_the_function_does(with_trl):
+    assert trl_runs.FIXED["disable_dropout"][0] is True
+    assert trl_runs.FIXED["bf16"][0] is False
+    assert trl_runs.DEFAULT_BETA["grpo"] == 0
+    for setting in ("dropout", "precision", "`beta` of GRPO", "reference", "unequal length"):
+        assert f"| {setting}" in with_trl.text or setting in with_trl.text
+
+
+def test_the_release_is_the_one_that_is_installed(with_trl):
+    assert with_trl.glued["s42t-version"] == version("trl")
+
+
+def test_trl_has_no_ppo_any_more_and_has_its_successors():
+    import trl
+
+    for gone in ("PPOTrainer", "PPOConfig"):
+        assert not hasattr(trl, gone)
+    assert hasattr(trl, "RLOOTrainer") and hasattr(trl, "GRPOTrainer")
+
+
+def test_a_short_run_raises_the_reward_already(names):
+    rewards, kl = names["run"].history["reward"], names["run"].history["kl"]
+    assert len(rewards) == 20
+    assert sum(rewards[-5:]) > sum(rewards[:5])
+    assert sum(kl[-5:]) / 5 > -0.05, "not negative by more than noise"
+
+
+def test_unequal_prompts_are_refused_for_the_reason_in_the_table(names):
+    assert "position ids" in names["refusal"] and "equal length" in names["refusal"]
+
+
+# ----- the frontier
+
+
+def test_nothing_lies_above_the_best_possible_policy(names):
+    """But for sampling noise, of the scores and of the optimum's own estimate."""
+    for rows in names["found"].values():
+        for kl, mean, *_ in rows:
+            assert mean < names["best_at"](kl) + 0.05
+
+
+def test_a_price_of_zero_goes_furthest(names):
+    for method in ("ppo", "rloo", "grpo"):
+        rows = names["found"][method]
+        dials = {dial: kl for kl, *_, dial in rows}
+        assert dials[0.0] == max(dials.values())
+
+
+def test_best_of_n_costs_what_the_formula_says(names):
+    for kl, *_, n in names["found"]["best-of-n"]:
+        assert kl == pytest.approx(math.log(n) - (n - 1) / n, abs=2e-3)
+
+
+def test_best_of_n_is_the_one_to_beat(names):
+    assert names["ranked"][0] == "best of n"
+    four = next(row for row in names["found"]["best-of-n"] if row[4] == 4)
+    for method in ("ppo", "rloo", "grpo", "supervised"):
+        better = [row for row in names["found"][method] if row[0] <= four[0] and row[1] >= four[1]]
+        assert not better, method
+
+
+def test_half_of_the_references_reviews_have_a_high_score(names):
+    scores = [p.reward for p in names["runs"].of("reference")]
+    assert 0.4 < sum(scores) / len(scores) < 0.6
+    assert names["best_at"](math.log(2)) > 0.9
+    assert math.log(2) == pytest.approx(0.69, abs=0.005)
+
+
+def test_imitation_is_slow(names):
+    trained = max(row[1] for row in names["found"]["ppo"])
+    assert max(row[1] for row in names["found"]["supervised"]) < trained - 0.03
+
+
+def test_each_point_has_three_seeds(names):
+    for method in names["STYLES"]:
+        for *_, dial in names["found"][method]:
+            assert len(names["runs"].of(method, dial)) == 3
+
+
+# ----- several GPUs
+
+
+def test_the_command_is_one_that_the_module_understands(with_trl):
+    [command] = re.findall(r"```bash\n(.+?)```", with_trl.text, re.DOTALL)
+    words = command.replace("\\\n", " ").split()
+    assert words[1:4] == ["accelerate", "launch", "--num_processes"]
+    method, *options = words[words.index("interp_rl.finetuning.trl_runs") + 1 :]
+    known = {"out", "words"} | {field.name for field in fields(trl_runs.TrlSettings)}
+    given = {
+        option[2:]: value for option, value in itertools.pairwise(options) if option[:2] == "--"
+    }
+    assert method in trl_runs.DEFAULT_BETA and set(given) <= known
+    settings = trl_runs.TrlSettings(beta=float(given["beta"]), device=given["device"])
+    assert settings.beta == 0.05
+
+
+def test_the_large_model_has_so_many_times_more_weights(names):
+    ours = sum(p.numel() for p in names["policy"].parameters())
+    assert 124_439_808 / ours == pytest.approx(500, rel=0.15)
