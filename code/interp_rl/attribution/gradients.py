@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interp_rl.attribution.attributions import Attribution
-from interp_rl.attribution.text_models import TextModel
+from interp_rl.attribution.text_models import Difference, TextModel
 from interp_rl.attribution.text_tokens import read_text, require_mask
 
 STEPS = 64
@@ -41,12 +41,17 @@ def integrated_gradients(
         the values are from completeness.
 
     Raises:
-        TypeError: If the tokenizer is slow.
+        TypeError: If the tokenizer is slow, or `f` is a difference of two models.
         ValueError: If the text is empty or unknown, the mask is not one token, or there are fewer
             than two steps.
     """
     from captum.attr import LayerIntegratedGradients
 
+    if isinstance(f, Difference):
+        raise TypeError(
+            "two models have two tables of embeddings, and a path goes through one: explain each "
+            "of the two models, and subtract"
+        )
     tokens = read_text(f.tokenizer, text)
     if not require_mask(f.tokenizer, mask):
         raise ValueError("a deleted token has no embedding: give a mask token")

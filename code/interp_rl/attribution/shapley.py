@@ -14,7 +14,7 @@ on each other.
 import math
 from collections.abc import Callable, Iterator
 from itertools import permutations, product
-from typing import Union
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,7 +26,7 @@ Coalitions = Bool[Tensor, "coalition player"]
 Game = Callable[[Coalitions], Float[Tensor, "coalition output"]]
 """What each coalition is worth: one number for each output, such as each class."""
 
-Groups = Union[int, tuple["Groups", "Groups"]]
+Groups = int | tuple[Any, Any]
 """A tree of groups: a player, or a pair of trees; `((0, 1), 2)` has the group of 0 and 1."""
 
 MOST_PLAYERS = 15

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from interp_rl.attribution.text_tokens import read_text
 
-Scale = Literal["log odds", "probability"]
-"""In which unit a class is explained.
+SCALES = ("log odds", "probability")
+"""In which units a class can be explained.
 
 Log odds, ``log(p / (1 - p))``, are what the last layer of a classifier adds up. Probabilities are
 easier to read, but flat near 0 and 1: two words of which each alone would do share nothing.
@@ -177,11 +177,11 @@ class Classifier(TextModel):
         tokenizer: Any,
         *,
         label: str | None = None,
-        scale: Scale = "log odds",
+        scale: str = "log odds",
         begins_with_bos: bool = False,
     ) -> None:
         labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
-        if scale not in ("log odds", "probability"):
+        if scale not in SCALES:
             raise ValueError(f"unknown scale {scale!r}: give 'log odds' or 'probability'")
         self.chosen = list(range(len(labels))) if label is None else [find_output(label, labels)]
         self.scale = scale
@@ -226,7 +226,7 @@ class FixedTarget(TextModel):
         tokenizer: Any,
         target: str,
         *,
-        scale: Literal["log probability", "log odds"] = "log probability",
+        scale: str = "log probability",
     ) -> None:
         if scale not in ("log probability", "log odds"):
             raise ValueError(f"unknown scale {scale!r}: give 'log probability' or 'log odds'")

@@ -12,7 +12,7 @@ Three of its defaults matter for texts:
 Here the method, the mask and the target are arguments.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +23,6 @@ from interp_rl.attribution.attributions import Attribution
 from interp_rl.attribution.shapley import MOST_PLAYERS, Groups, TooManyPlayersError
 from interp_rl.attribution.text_models import TextModel
 from interp_rl.attribution.text_tokens import TextTokens, read_text, require_mask
-
-Method = Literal["exact", "permutation", "partition"]
-"""Exact Shapley values; Shapley values estimated from random orders; Owen values."""
 
 METHODS: dict[str, str] = {
     "exact": "Shapley values, all coalitions",
@@ -86,7 +83,7 @@ def explain(
     text: str,
     *,
     mask: str,
-    method: Method = "exact",
+    method: str = "exact",
     max_evals: int | None = None,
     seed: int = 0,
 ) -> Attribution:

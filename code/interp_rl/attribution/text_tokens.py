@@ -44,12 +44,12 @@ class TextTokens:
         return re.sub(r"\s+", " ", "".join(parts)).strip()
 
 
-def read_text(tokenizer: Any, text: str, *, what: str = "text") -> TextTokens:
+def read_text(tokenizer: Any, text: Any, *, what: str = "text") -> TextTokens:
     """The tokens of a text, after checking that there is something to explain.
 
     Args:
         tokenizer: A fast tokenizer of Hugging Face's transformers.
-        text: The text.
+        text: The text, a string.
         what: What the text is called in error messages.
 
     Returns:

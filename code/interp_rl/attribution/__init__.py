@@ -1,0 +1,76 @@
+"""Explaining a model: from outside by SHAP, from inside by the tools of section 2 (section 5)."""
+
+from interp_rl.attribution.attributions import Attribution
+from interp_rl.attribution.faithfulness import Comparison, Faithfulness, compare, faithfulness
+from interp_rl.attribution.gradients import attention_rollout, integrated_gradients
+from interp_rl.attribution.model_diff import (
+    CircuitContrast,
+    ComponentEffects,
+    DirectionChange,
+    Localisation,
+    MatrixChange,
+    Part,
+    all_parts,
+    component_effects,
+    direction_change,
+    graft,
+    localisation,
+    weight_changes,
+)
+from interp_rl.attribution.shapley import (
+    TooManyPlayersError,
+    all_coalitions,
+    exact_shapley,
+    owen_values,
+    shapley_by_orders,
+)
+from interp_rl.attribution.text_models import (
+    Classifier,
+    Difference,
+    FixedTarget,
+    TextModel,
+    WordContrast,
+)
+from interp_rl.attribution.text_plot import shap_plot, text_plot
+from interp_rl.attribution.text_shap import explain, text_masker, tree_of
+from interp_rl.attribution.text_tokens import TextTokens, read_text, text_game
+
+__all__ = [
+    "Attribution",
+    "CircuitContrast",
+    "Classifier",
+    "Comparison",
+    "ComponentEffects",
+    "Difference",
+    "DirectionChange",
+    "Faithfulness",
+    "FixedTarget",
+    "Localisation",
+    "MatrixChange",
+    "Part",
+    "TextModel",
+    "TextTokens",
+    "TooManyPlayersError",
+    "WordContrast",
+    "all_coalitions",
+    "all_parts",
+    "attention_rollout",
+    "compare",
+    "component_effects",
+    "direction_change",
+    "exact_shapley",
+    "explain",
+    "faithfulness",
+    "graft",
+    "integrated_gradients",
+    "localisation",
+    "owen_values",
+    "read_text",
+    "shap_plot",
+    "shapley_by_orders",
+    "text_game",
+    "text_masker",
+    "text_plot",
+    "tree_of",
+    "weight_changes",
+]
