@@ -1,7 +1,7 @@
 """Explaining a model: from outside by SHAP, from inside by the tools of section 2 (section 5)."""
 
 from interp_rl.attribution.attributions import Attribution
-from interp_rl.attribution.faithfulness import Comparison, Faithfulness, compare, faithfulness
+from interp_rl.attribution.faithfulness import Comparison, Faithfulness, compare, score_orders
 from interp_rl.attribution.gradients import attention_rollout, integrated_gradients
 from interp_rl.attribution.model_diff import (
     CircuitContrast,
@@ -60,12 +60,12 @@ __all__ = [
     "direction_change",
     "exact_shapley",
     "explain",
-    "faithfulness",
     "graft",
     "integrated_gradients",
     "localisation",
     "owen_values",
     "read_text",
+    "score_orders",
     "shap_plot",
     "shapley_by_orders",
     "text_game",

@@ -126,11 +126,11 @@ def compare(
         for name, explain in rankings.items()
     }
     measured = {
-        name: faithfulness(f, tokens, outputs, order, mask=mask, shares=shares)
+        name: score_orders(f, tokens, outputs, order, mask=mask, shares=shares)
         for name, order in orders.items()
     }
     at_random = [
-        faithfulness(
+        score_orders(
             f,
             tokens,
             outputs,
@@ -147,11 +147,11 @@ def compare(
     return Comparison(measured, random)
 
 
-def faithfulness(
+def score_orders(
     f: TextModel,
     texts: Sequence[TextTokens],
     outputs: Sequence[str],
-    orders: Sequence[Int[Tensor, " token"]],
+    orders: Sequence[Int[Tensor, " _"]],
     *,
     mask: str,
     shares: Sequence[float] = SHARES,

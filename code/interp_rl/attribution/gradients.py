@@ -24,9 +24,7 @@ STEPS = 64
 """Points of the path at which the gradient is taken, by Gauss and Legendre's rule."""
 
 
-def integrated_gradients(
-    f: TextModel, text: str, *, mask: str, steps: int = STEPS
-) -> Attribution:
+def integrated_gradients(f: TextModel, text: str, *, mask: str, steps: int = STEPS) -> Attribution:
     """Integrated gradients of every output with respect to the tokens' embeddings, by captum.
 
     Args:

@@ -24,7 +24,8 @@ from torch import Tensor
 from interp_rl.attribution.text_models import TextModel, WordContrast
 from interp_rl.ioi.activation_patching import WriteEffects, patch_writes
 from interp_rl.ioi.activations import Activations, Window, layer_norm, resume, run, writes
-from interp_rl.ioi.weights import Model, Weights, read_weights
+from interp_rl.ioi.weights import Model, Weights
+from interp_rl.ioi.weights import read_weights as _read_weights
 
 Kind = Literal["head", "MLP", "attention constant", "embedding", "unembedding"]
 """The kinds of parts; together they are the whole model."""
@@ -55,6 +56,22 @@ _MATRICES: dict[str, tuple[str, ...]] = {
 }
 
 
+def read_weights(model: Model) -> Weights:
+    """The weights of a model, with each head's value bias left to the head.
+
+    Args:
+        model: A GPT-2 of Hugging Face, or `Weights`.
+
+    Returns:
+        The weights.
+
+    Raises:
+        TypeError: If the model is of another kind.
+        ValueError: If it differs from GPT-2.
+    """
+    return _read_weights(model, fold_value_biases=False)
+
+
 def all_parts(weights: Weights) -> list[Part]:
     """Every part of a model.
 
@@ -63,7 +80,7 @@ def all_parts(weights: Weights) -> list[Part]:
 
     Returns:
         Embedding, then of each layer its heads, its attention's constant and its MLP, then
-        unembedding. Value biases are folded into the attention's constant.
+        unembedding.
     """
     parts = [Part("embedding")]
     for layer in range(weights.n_layers):

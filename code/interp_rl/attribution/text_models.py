@@ -92,10 +92,7 @@ class TextModel(ABC):
         width = max(map(len, rows)) + after
         pad = self.tokenizer.pad_token_id or 0
         ids = torch.tensor(
-            [
-                [*self.before, *row, *self.after, *[pad] * (width - after - len(row))]
-                for row in rows
-            ]
+            [[*self.before, *row, *self.after, *[pad] * (width - after - len(row))] for row in rows]
         )
         own = torch.tensor([len(row) for row in rows])[:, None]
         place = torch.arange(width)
@@ -189,9 +186,7 @@ class Classifier(TextModel):
         before, after = around[: len(around) // 2], around[len(around) // 2 :]
         if begins_with_bos:
             before = [tokenizer.bos_token_id, *before]
-        super().__init__(
-            model, tokenizer, [labels[index] for index in self.chosen], before, after
-        )
+        super().__init__(model, tokenizer, [labels[index] for index in self.chosen], before, after)
 
     def outputs(
         self, ids: Int[Tensor, "text pos"], read: Bool[Tensor, "text pos"]
@@ -201,7 +196,6 @@ class Classifier(TextModel):
         if self.scale == "probability":
             return logits.softmax(-1)[:, self.chosen]
         return log_odds(logits, self.chosen)
-
 
 
 class FixedTarget(TextModel):
@@ -246,7 +240,6 @@ class FixedTarget(TextModel):
         logits = logits[torch.arange(len(ids))[:, None], at]
         log_p = logits.log_softmax(-1)[:, torch.arange(n), self.target_ids]
         return log_p if self.scale == "log probability" else log_p - log1mexp(log_p)
-
 
 
 class WordContrast(TextModel):
@@ -301,7 +294,6 @@ class WordContrast(TextModel):
         return logits[..., self.ids].logsumexp(-1) - logits[..., self.other_ids].logsumexp(-1)
 
 
-
 class Difference(TextModel):
     """What one model gives minus what another one gives, on the same text.
 
@@ -338,7 +330,6 @@ class Difference(TextModel):
     ) -> Float[Tensor, "text output"]:
         """The difference of the two outputs; see `TextModel.outputs`."""
         return self.tuned.outputs(ids, read) - self.base.outputs(ids, read)
-
 
 
 def log_odds(

@@ -125,7 +125,9 @@ def with_page_colours(drawn: str) -> str:
 
 def _word(word: str, value: float, limit: float) -> str:
     """A word on its colour, and its number below."""
-    red, green, blue = (round(255 * x) for x in to_rgb(plots.BLUE if value > 0 else plots.VERMILION))
+    red, green, blue = (
+        round(255 * x) for x in to_rgb(plots.BLUE if value > 0 else plots.VERMILION)
+    )
     opacity = plots.UNDER_TEXT * min(abs(value) / limit, 1.0)
     colour = f"rgba({red},{green},{blue},{opacity:.2f})"
     return (

@@ -4,8 +4,9 @@ Three of its defaults matter for texts:
 
 - given a text masker, `shap.Explainer` chooses the partition explainer, which computes Owen values
   for a tree of neighbouring words and not Shapley values (see `shapley.owen_values`);
-- `shap.maskers.Text` takes the tokenizer's mask token, or ``...`` if it has none, and in the second
-  case writes one mask for a whole run of absent tokens, so that the text becomes shorter;
+- `shap.maskers.Text` takes the tokenizer's mask token, or ``...`` if it has none; given another
+  mask it writes one for a whole run of absent tokens, so that the text becomes shorter, and none
+  with a space behind, so that a word as mask is glued to the next one;
 - a language model is explained for the text that it generates, which the masked model might not
   have generated.
 
@@ -32,49 +33,44 @@ METHODS: dict[str, str] = {
 """What each method computes."""
 
 
-class Ungrouped:
-    """A text masker without its tree of neighbouring tokens, so that SHAP computes Shapley values.
-
-    Args:
-        masker: A `shap.maskers.Text`.
-    """
-
-    text_data = True
-    immutable_outputs = True
-    default_batch_size = 512
-
-    def __init__(self, masker: Any) -> None:
-        self.masker = masker
-
-    def __call__(self, present: np.ndarray, text: str) -> Any:
-        """The masked text; see `shap.maskers.Text`."""
-        return self.masker(present, text)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("shape", "invariants", "feature_names", "data_transform", "mask_shapes"):
-            return getattr(self.masker, name)
-        raise AttributeError(name)
+BATCH = 512
+"""How many masked texts SHAP hands over at once; its own default for texts is 5."""
 
 
-def text_masker(tokenizer: Any, mask: str) -> Any:
-    """SHAP's masker with a mask token of your choice, one for each absent token.
+def text_masker(tokenizer: Any, mask: str, *, grouped: bool = False) -> Any:
+    """SHAP's masker of texts with a mask of your choice, one for each absent token.
 
     Args:
         tokenizer: A fast tokenizer.
-        mask: The token that stands for an absent one.
+        mask: What stands for an absent token; the empty text deletes it.
+        grouped: Keep the tree of neighbouring tokens, for the partition explainer. Without it the
+            other explainers compute Shapley values.
 
     Returns:
-        A `shap.maskers.Text`.
+        A `shap.maskers.Text` that masks as `TextTokens.masked` does.
 
     Raises:
-        ValueError: If the mask is empty, or not a single token.
+        ValueError: If the mask is not a single token.
     """
     import shap
 
-    if not require_mask(tokenizer, mask):
-        raise ValueError("shap.maskers.Text cannot delete tokens: give a mask token")
-    masker = shap.maskers.Text(tokenizer, mask_token=mask, collapse_mask_token=False)
-    masker.default_batch_size = Ungrouped.default_batch_size
+    class TextMasker(shap.maskers.Text):
+        default_batch_size = BATCH
+
+        def __call__(self, present: np.ndarray, text: str) -> tuple[np.ndarray]:
+            present = self._standardize_mask(present, text)
+            own = present[self.keep_prefix : len(present) - self.keep_suffix]
+            masked = read_text(tokenizer, text).masked(torch.from_numpy(own), mask)
+            return (np.array([masked]),)
+
+        if not grouped:
+            clustering = None
+
+    require_mask(tokenizer, mask)
+    # any token will do for what the base class prepares, and which is not used here
+    some = mask or tokenizer.convert_ids_to_tokens(0)
+    masker = TextMasker(tokenizer, mask_token=some, collapse_mask_token=False)
+    masker.default_batch_size = BATCH
     return masker
 
 
@@ -110,7 +106,7 @@ def explain(
     import shap
 
     tokens = read_text(f.tokenizer, text)
-    masker = text_masker(f.tokenizer, mask)
+    masker = text_masker(f.tokenizer, mask, grouped=method == "partition")
     n = len(tokens)
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}: the methods are {', '.join(METHODS)}")
@@ -121,10 +117,10 @@ def explain(
                 f"{n} tokens have {2**n:,} coalitions; exact enumeration goes up to "
                 f'{MOST_PLAYERS} tokens. Shorten the text, or take method="permutation".'
             )
-        explainer = shap.explainers.Exact(f, Ungrouped(masker))
+        explainer = shap.explainers.Exact(f, masker)
         found = explainer([text], max_evals=2**n, batch_size=2**n, silent=True)
     elif method == "permutation":
-        explainer = shap.explainers.Permutation(f, Ungrouped(masker), seed=seed)
+        explainer = shap.explainers.Permutation(f, masker, seed=seed)
         found = explainer(
             [text], max_evals=max_evals or 10 * (2 * n + 1), batch_size=2 * n + 1, silent=True
         )
@@ -149,6 +145,9 @@ def as_attribution(found: Any, f: TextModel, tokens: TextTokens, method: str) ->
         The same numbers.
     """
     values = torch.as_tensor(np.array(found.values[0], float))
+    # a tokenizer's own special tokens, which are never masked, have a row each
+    around = len(values) - len(tokens)
+    values = values[around // 2 : around // 2 + len(tokens)]
     base = torch.as_tensor(np.array(found.base_values, float)).reshape(-1)
     full = f([tokens.text])[0]
     outputs = len(f.output_names)
@@ -169,7 +168,7 @@ def tree_of(tokenizer: Any, text: str, mask: str) -> Groups:
     Returns:
         The tree, for `shapley.owen_values`.
     """
-    merges = text_masker(tokenizer, mask).clustering(text)
+    merges = text_masker(tokenizer, mask, grouped=True).clustering(text)
     trees: list[Groups] = list(range(len(merges) + 1))
     for left, right, *_ in merges:
         trees.append((trees[int(left)], trees[int(right)]))
@@ -195,7 +194,9 @@ def teacher_forcing(model: Any, tokenizer: Any, mask: str) -> tuple[Any, Any]:
 
     forced = shap.models.TeacherForcing(model, tokenizer)
     forced.similarity_tokenizer = _BeginsWithBos(tokenizer)
-    masker = shap.maskers.OutputComposite(text_masker(tokenizer, mask), forced.text_generate)
+    masker = shap.maskers.OutputComposite(
+        text_masker(tokenizer, mask, grouped=True), forced.text_generate
+    )
     return forced, masker
 
 

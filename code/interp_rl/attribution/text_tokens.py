@@ -26,7 +26,10 @@ class TextTokens:
         return len(self.ids)
 
     def masked(self, present: Bool[Tensor, " player"], mask: str) -> str:
-        """The text with the absent tokens replaced, as `shap.maskers.Text` writes it.
+        """The text with the absent tokens replaced.
+
+        `shap.maskers.Text` does not put a space behind a mask. That makes no difference for a
+        special token, but ``the`` before ``film`` would become ``thefilm``, an unknown word.
 
         Args:
             present: Which tokens stay.
@@ -34,11 +37,14 @@ class TextTokens:
 
         Returns:
             A text.
+
+        Raises:
+            ValueError: If there is not one mark for each token.
         """
         if len(present) != len(self):
             raise ValueError(f"{len(present)} marks for {len(self)} tokens")
         parts = [
-            word if stays else f" {mask}"
+            word if stays else f" {mask}{' ' * word.endswith(' ')}"
             for word, stays in zip(self.words, present.tolist(), strict=True)
         ]
         return re.sub(r"\s+", " ", "".join(parts)).strip()

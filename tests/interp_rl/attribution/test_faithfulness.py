@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_models import MASK
 
-from interp_rl.attribution import Attribution, TextModel, compare, faithfulness, read_text
+from interp_rl.attribution import Attribution, TextModel, compare, read_text, score_orders
 from interp_rl.attribution.faithfulness import MINIMUM_TEXTS, n_highest
 
 WORTH = {"good": 1.0, "great": 2.0, "bad": -1.0, "dull": -2.0}
@@ -80,7 +80,7 @@ def first_words(text, output):
 def test_two_words_by_hand(counting, tokenizer):
     tokens = [read_text(tokenizer, "the great film was dull")]
     order = [torch.tensor([1, 0, 2, 3, 4])]
-    found = faithfulness(counting, tokens, ["positive"], order, mask=MASK, shares=[0.2])
+    found = score_orders(counting, tokens, ["positive"], order, mask=MASK, shares=[0.2])
     assert found.comprehensiveness.item() == 0 - (-2), "without 'great' the text is worth -2"
     assert found.sufficiency.item() == 0 - 2, "'great' alone is worth 2"
 

@@ -8,7 +8,6 @@ from interp_rl.attribution import (
     Classifier,
     Difference,
     FixedTarget,
-    WordContrast,
     attention_rollout,
     explain,
     integrated_gradients,

@@ -124,7 +124,9 @@ def test_leaves_that_are_not_the_players_are_refused():
 
 
 def test_too_many_players_are_told_what_to_do():
-    with pytest.raises(TooManyPlayersError, match='16 tokens have 65,536 coalitions.*"permutation"'):
+    with pytest.raises(
+        TooManyPlayersError, match='16 tokens have 65,536 coalitions.*"permutation"'
+    ):
         exact_shapley(glove, MOST_PLAYERS + 1)
     with pytest.raises(TooManyPlayersError, match="8 tokens have 40,320 orders"):
         shapley_by_orders(glove, MOST_ORDERED + 1)

@@ -37,7 +37,7 @@ def by_hand(f, text, mask=MASK):
 def test_shap_exact_is_shapley_for_each_class(emotion, text):
     found = explain(emotion, text, mask=MASK)
     assert torch.allclose(found.values, by_hand(emotion, text), atol=1e-6)
-    assert found.missing.abs().max() < 1e-6
+    assert found.missing.abs().max() < 1e-5
     assert found.output_names == LABELS
 
 
@@ -56,7 +56,7 @@ def test_many_random_orders_come_close_to_shapley(emotion):
             emotion, TEXT, mask=MASK, method="permutation", max_evals=orders * (2 * n + 1)
         )
         errors.append(float((found.values - right).square().mean().sqrt()))
-        assert found.missing.abs().max() < 1e-6, "efficient all the same"
+        assert found.missing.abs().max() < 1e-5, "efficient all the same"
     assert errors[1] < errors[0] / 3 and errors[1] < 0.05
 
 
@@ -67,14 +67,14 @@ def test_the_partition_explainer_computes_owen_values_and_not_shapley_values(emo
     owen = owen_values(text_game(emotion, tokens, MASK), tree)
     assert torch.allclose(found.values, owen, atol=1e-6)
     assert (found.values - by_hand(emotion, TEXT)).abs().max() > 0.1
-    assert found.missing.abs().max() < 1e-6, "their sums agree, which hides it"
+    assert found.missing.abs().max() < 1e-5, "their sums agree, which hides it"
 
 
 def test_shap_explainer_chooses_partition_for_a_text_masker(emotion):
     """The default that `explain` does not follow."""
     import shap
 
-    explainer = shap.Explainer(emotion, text_masker(emotion.tokenizer, MASK))
+    explainer = shap.Explainer(emotion, shap.maskers.Text(emotion.tokenizer))
     assert isinstance(explainer, shap.explainers.Partition)
 
 
@@ -90,14 +90,35 @@ def test_the_same_seed_gives_the_same_orders(emotion):
 # ----- masks
 
 
-def test_masked_texts_are_those_of_shaps_masker(tokenizer):
+def marks(number, n):
+    return torch.tensor([bool(number >> i & 1) for i in range(n)])
+
+
+@pytest.mark.parametrize("mask", [MASK, "the"])
+def test_a_masked_text_has_the_mask_in_the_place_of_each_absent_token(tokenizer, mask):
     tokens = read_text(tokenizer, TEXT)
-    masker = text_masker(tokenizer, MASK)
+    ids, masker = torch.tensor(tokens.ids), text_masker(tokenizer, mask)
     for number in (0, 1, 77, 300, 2 ** len(tokens) - 1):
-        present = torch.tensor([bool(number >> i & 1) for i in range(len(tokens))])
-        theirs = masker(present.numpy(), TEXT)[0][0]
-        assert tokens.masked(present, MASK) == theirs
-        assert len(tokenizer(theirs)["input_ids"]) == len(tokens), "one mask for each token"
+        present = marks(number, len(tokens))
+        masked = tokens.masked(present, mask)
+        expected = torch.where(present, ids, tokenizer.convert_tokens_to_ids(mask))
+        assert tokenizer(masked)["input_ids"] == expected.tolist()
+        assert masker(present.numpy(), TEXT)[0].tolist() == [masked]
+
+
+def test_shaps_own_masker_agrees_for_a_special_token_and_glues_a_word_to_the_next(tokenizer):
+    import shap
+
+    tokens = read_text(tokenizer, TEXT)
+    present = marks(77, len(tokens))
+
+    def theirs(mask):
+        masker = shap.maskers.Text(tokenizer, mask_token=mask, collapse_mask_token=False)
+        return tokenizer(masker(present.numpy(), TEXT)[0][0])["input_ids"]
+
+    assert theirs(MASK) == tokenizer(tokens.masked(present, MASK))["input_ids"]
+    assert tokenizer.unk_token_id in theirs("the")
+    assert tokenizer.unk_token_id not in tokenizer(tokens.masked(present, "the"))["input_ids"]
 
 
 def test_shaps_default_collapses_runs_of_masks(tokenizer):
@@ -106,6 +127,25 @@ def test_shaps_default_collapses_runs_of_masks(tokenizer):
     masker = shap.maskers.Text(tokenizer, mask_token=MASK)
     n = len(read_text(tokenizer, TEXT))
     assert masker(np.zeros(n, bool), TEXT)[0][0] == MASK
+
+
+def test_punctuation_stays_where_it_was_for_a_tokenizer_of_pieces():
+    """GPT-2's tokens begin with their space; a comma has none, and must not get one."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterator(
+        ["The film was good, but dull."] * 50, vocab_size=300, special_tokens=["<|end|>"],
+        show_progress=False,
+    )  # fmt: skip
+    bpe = PreTrainedTokenizerFast(tokenizer_object=trained._tokenizer, bos_token="<|end|>")
+    tokens = read_text(bpe, "The film was good, but dull.")
+    kept = torch.ones(len(tokens), dtype=torch.bool)
+    kept[tokens.words.index(" good")] = False
+    masked = tokens.masked(kept, "was")
+    assert masked == "The film was was, but dull."
+    assert len(read_text(bpe, masked)) == len(tokens)
 
 
 def test_another_mask_is_another_base_value(emotion):
@@ -117,6 +157,15 @@ def test_another_mask_is_another_base_value(emotion):
 def test_an_empty_mask_deletes(tokenizer):
     tokens = read_text(tokenizer, "the film was good")
     assert tokens.masked(torch.tensor([True, False, False, True]), "") == "the good"
+    with pytest.raises(ValueError, match="3 marks for 4 tokens"):
+        tokens.masked(torch.tensor([True, False, False]), "")
+
+
+def test_deleting_is_a_game_too(contrast):
+    """A language model always has the token that begins a text, so nothing is left out of reach."""
+    found = explain(contrast, "the film was not", mask="")
+    assert torch.allclose(found.values, by_hand(contrast, "the film was not", ""), atol=1e-6)
+    assert torch.allclose(found.base, contrast([""])[0], atol=1e-6)
 
 
 # ----- models as functions
@@ -283,8 +332,6 @@ def test_two_models_with_different_outputs_or_targets_are_refused(
 def test_a_mask_of_several_tokens_is_refused(emotion):
     with pytest.raises(ValueError, match="the mask 'very dull' is 2 tokens"):
         explain(emotion, TEXT, mask="very dull")
-    with pytest.raises(ValueError, match="cannot delete"):
-        explain(emotion, TEXT, mask="")
 
 
 def test_other_wrong_arguments_are_refused(emotion, language_model, tokenizer):

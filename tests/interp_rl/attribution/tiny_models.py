@@ -1,7 +1,10 @@
 """A word-level tokenizer, a random classifier and a random language model, all tiny."""
 
-WORDS = """<|bos|> <|eos|> <|pad|> <|unk|> <|mask|> the a film plot acting was is not never good bad
-great dull but and very i loved hated it . ,""".split()
+SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>", "<|unk|>", "<|mask|>"]
+PLAIN = (
+    "the a film plot acting was is not never good bad great dull but and very i loved hated it . ,"
+)
+WORDS = [*SPECIAL, *PLAIN.split()]
 MASK = "<|mask|>"
 SHAPE = {
     "n_positions": 64,
@@ -44,12 +47,14 @@ def make_classifier(labels=LABELS, seed=0):
     return GPT2ForSequenceClassification(config).eval()
 
 
-def make_language_model(seed=1, vocab_size=len(WORDS)):
+def make_language_model(seed=1, vocab_size=None):
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(seed)
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=vocab_size, bos_token_id=0, **SHAPE))
+    model = GPT2LMHeadModel(
+        GPT2Config(vocab_size=vocab_size or len(WORDS), bos_token_id=0, **SHAPE)
+    )
     with torch.no_grad():  # biases start at zero, where nothing could be noticed
         for name, parameter in model.named_parameters():
             if name.endswith("bias") and "ln" not in name:
