@@ -3,6 +3,7 @@
     from interp_rl import models
     model = models.load_hooked("ioi")
     models.load_card("ioi")
+    classifier = models.load_classifier("sentiment")
 
 The environment variable `INTERP_RL_MODELS` chooses between `embedded` (the default) and `hub`.
 """
@@ -13,6 +14,8 @@ from interp_rl.models.errors import (
     ChecksumError,
     EditionError,
     HubUnavailableError,
+    KindError,
+    LabelsError,
     MissingModelError,
     ModelError,
     TextError,
@@ -20,7 +23,14 @@ from interp_rl.models.errors import (
     UnknownModelError,
     WeightsError,
 )
-from interp_rl.models.loading import Loaded, load, load_card, load_hooked
+from interp_rl.models.loading import (
+    Classifier,
+    Loaded,
+    load,
+    load_card,
+    load_classifier,
+    load_hooked,
+)
 from interp_rl.models.registry import EDITIONS, MODELS, ModelSpec, available
 
 __all__ = [
@@ -28,8 +38,11 @@ __all__ = [
     "MODELS",
     "CardError",
     "ChecksumError",
+    "Classifier",
     "EditionError",
     "HubUnavailableError",
+    "KindError",
+    "LabelsError",
     "Loaded",
     "MissingModelError",
     "ModelCard",
@@ -42,5 +55,6 @@ __all__ = [
     "available",
     "load",
     "load_card",
+    "load_classifier",
     "load_hooked",
 ]

@@ -25,12 +25,20 @@ class ChecksumError(ModelError, ValueError):
     """A file is not the one its card describes."""
 
 
+class KindError(ModelError, TypeError):
+    """A classifier was asked for as a language model, or the other way round."""
+
+
 class WeightsError(ModelError, ValueError):
     """The weights cannot be loaded: cut short, pickled, or made for another architecture."""
 
 
 class TokenizerError(ModelError, ValueError):
     """The tokenizer lacks what the course needs."""
+
+
+class LabelsError(ModelError, ValueError):
+    """A classifier's labels are not those that the course works with."""
 
 
 class HubUnavailableError(ModelError, ConnectionError):

@@ -28,8 +28,9 @@ RELEASED = (
 )
 """What an embedded model consists of, besides its card."""
 
-_HUB_NEEDED = ("config.json", "tokenizer.json", "model.safetensors")
-_HUB_FILES = ["*.json", "merges.txt", "model.safetensors"]
+_HUB_NEEDED = ("config.json", "model.safetensors")
+_HUB_FILES = ["*.json", "merges.txt", "vocab.txt", "model.safetensors"]
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -75,13 +76,18 @@ def _snapshot(spec: registry.ModelSpec) -> Path:
         try:
             directory = Path(
                 snapshot_download(
-                    str(spec.hub_id), allow_patterns=_HUB_FILES, local_files_only=cached
+                    str(spec.hub_id),
+                    revision=spec.revision,
+                    allow_patterns=_HUB_FILES,
+                    local_files_only=cached,
                 )
             )
         except Exception as error:  # the network fails in many ways; all mean the same here
             cause = error
         else:
-            if all((directory / name).is_file() for name in _HUB_NEEDED):
+            if all((directory / name).is_file() for name in _HUB_NEEDED) and any(
+                (directory / name).is_file() for name in _TOKENIZERS
+            ):
                 return directory
     raise HubUnavailableError(
         f"The hub edition was asked for, but {spec.hub_id} is not on this machine and cannot be "
@@ -174,15 +180,16 @@ def verify(directory: Path, card: ModelCard) -> None:
         )
 
 
-def check_format(directory: Path) -> None:
-    """Checks that a directory holds a GPT-2 in Hugging Face format, before anything is loaded.
+def check_format(directory: Path, types: tuple[str, ...] = ("gpt2",)) -> None:
+    """Checks that a directory holds a model in Hugging Face format, before anything is loaded.
 
     Args:
         directory: Any directory.
+        types: The architectures that will do.
 
     Raises:
         MissingModelError: If the directory, its configuration, weights or tokenizer are missing.
-        WeightsError: If the weights are pickled only, cut short, or not those of a GPT-2.
+        WeightsError: If the weights are pickled only, cut short, or of another architecture.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -208,17 +215,16 @@ def check_format(directory: Path) -> None:
             raise WeightsError(
                 f"{path} is cut short or is not a safetensors file ({error}). Copy it again."
             ) from error
-    if not any((directory / name).is_file() for name in ("tokenizer.json", "vocab.json")):
-        raise MissingModelError(
-            f"{directory} has no tokenizer: neither tokenizer.json nor vocab.json."
-        )
+    if not any((directory / name).is_file() for name in _TOKENIZERS):
+        raise MissingModelError(f"{directory} has no tokenizer: none of {', '.join(_TOKENIZERS)}.")
     try:
         kind = json.loads((directory / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{directory / 'config.json'} names no model_type ({error!r})."
         ) from error
-    if kind != "gpt2":
+    if kind not in types:
         raise WeightsError(
-            f"{directory} holds a model of type {kind!r}; the course works on 'gpt2'."
+            f"{directory} holds a model of type {kind!r}; the course works on "
+            f"{' and '.join(map(repr, types))}."
         )

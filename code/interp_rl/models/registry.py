@@ -1,9 +1,10 @@
 """The table of all models, and which of them a name means.
 
 Chapters ask for a role ("ioi"); the edition decides which model plays it. The embedded edition
-ships with the package and needs no network; the hub edition is GPT-2 small. `INTERP_RL_MODELS`
-chooses. GPT-2 small was not trained on the questions of `negation-mini`, so the role "negation" is
-played by the embedded model in both editions.
+ships with the package and needs no network; the hub edition is GPT-2 small, and for film reviews a
+GPT-2 and a DistilBERT trained on IMDB. `INTERP_RL_MODELS` chooses. The hub has no model for the
+questions of `negation-mini` and for the labels of `emotion-mini`, so the roles "negation" and
+"emotion" are played by the embedded models in both editions.
 """
 
 import os
@@ -17,6 +18,9 @@ EDITIONS = ("embedded", "hub")
 """The editions there are; the first is in force unless another is chosen."""
 EDITION_VARIABLE = "INTERP_RL_MODELS"
 """The environment variable that chooses the edition."""
+
+KINDS = ("language model", "classifier")
+"""What `load` and what `load_classifier` loads."""
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Directory of the embedded models."""
@@ -36,6 +40,10 @@ class ModelSpec:
     """embedded: the module whose `main` trains it"""
     hub_id: str | None = None
     """hub: its repository on the Hugging Face hub"""
+    revision: str | None = None
+    """hub: the branch or commit that has safetensors, if the main branch has pickles only"""
+    kind: str = KINDS[0]
+    """one of `KINDS`"""
     card: ModelCard | None = field(default=None, repr=False)
     """hub: its card; an embedded model's card lies beside its weights"""
 
@@ -49,6 +57,31 @@ _GPT2 = ModelCard(
     parameters=124_439_808,
     trained_on="WebText: 40 GB of web pages, never published",
 )
+_GPT2_IMDB = ModelCard(
+    name="gpt2-imdb",
+    title="GPT-2 small, fine-tuned on film reviews",
+    what=(
+        "A language model of film reviews. Like GPT-2, it has one special token, which begins and "
+        "ends a text and here also fills up batches: give the attention mask, or the end of a text "
+        "is taken for padding."
+    ),
+    source="https://huggingface.co/lvwerra/gpt2-imdb (revision refs/pr/1, which has safetensors)",
+    architecture="GPT-2: 12 layers, 12 heads, d_model 768, 1024 positions, 50257 tokens",
+    parameters=124_439_808,
+    trained_on="WebText, then the reviews of IMDB (Maas et al. 2011)",
+)
+
+_DISTILBERT_IMDB = ModelCard(
+    name="distilbert-imdb",
+    title="DistilBERT, fine-tuned to tell praise from blame",
+    what="A classifier of film reviews with the labels NEGATIVE and POSITIVE.",
+    source=(
+        "https://huggingface.co/lvwerra/distilbert-imdb (revision refs/pr/5, which has safetensors)"
+    ),
+    architecture="DistilBERT: 6 layers, 12 heads, d_model 768, 512 positions, 30522 tokens",
+    parameters=66_955_010,
+    trained_on="distilbert-base-uncased, then the training half of IMDB (Maas et al. 2011)",
+)
 
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
@@ -57,6 +90,40 @@ MODELS: dict[str, ModelSpec] = {
         ModelSpec("gpt2", "ioi", "hub", hub_id="openai-community/gpt2", card=_GPT2),
         ModelSpec(
             "negation-mini", "negation", "embedded", recipe="interp_rl.models.recipes.negation_mini"
+        ),
+        ModelSpec(
+            "reviews-mini", "reviews", "embedded", recipe="interp_rl.models.recipes.reviews_mini"
+        ),
+        ModelSpec(
+            "gpt2-imdb",
+            "reviews",
+            "hub",
+            hub_id="lvwerra/gpt2-imdb",
+            revision="refs/pr/1",
+            card=_GPT2_IMDB,
+        ),
+        ModelSpec(
+            "sentiment-mini",
+            "sentiment",
+            "embedded",
+            recipe="interp_rl.models.recipes.sentiment_mini",
+            kind="classifier",
+        ),
+        ModelSpec(
+            "distilbert-imdb",
+            "sentiment",
+            "hub",
+            hub_id="lvwerra/distilbert-imdb",
+            revision="refs/pr/5",
+            card=_DISTILBERT_IMDB,
+            kind="classifier",
+        ),
+        ModelSpec(
+            "emotion-mini",
+            "emotion",
+            "embedded",
+            recipe="interp_rl.models.recipes.emotion_mini",
+            kind="classifier",
         ),
     )
 }
