@@ -28,6 +28,8 @@ RELEASED = (
 )
 """What an embedded model consists of, besides its card."""
 
+_WRITERS_ONLY = "generation_config.json"  # classifiers have none
+
 _HUB_NEEDED = ("config.json", "model.safetensors")
 _HUB_FILES = ["*.json", "merges.txt", "vocab.txt", "model.safetensors"]
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
@@ -119,8 +121,13 @@ def copy_release(source: Path, target: Path) -> None:
         target: Where the model that ships goes; made if missing.
     """
     target.mkdir(parents=True, exist_ok=True)
-    for name in RELEASED:
+    for name in _released(source):
         shutil.copyfile(source / name, target / name)
+
+
+def _released(directory: Path) -> list[str]:
+    """The files of `RELEASED` that this model has to have."""
+    return [n for n in RELEASED if n != _WRITERS_ONLY or (directory / n).is_file()]
 
 
 def released_checksums(directory: Path) -> dict[str, str]:
@@ -130,9 +137,9 @@ def released_checksums(directory: Path) -> dict[str, str]:
         directory: A training run, or a model that ships.
 
     Returns:
-        The SHA-256 of each file of `RELEASED`.
+        The SHA-256 of each file of `RELEASED`; a classifier has no `generation_config.json`.
     """
-    return {name: sha256(directory / name) for name in RELEASED}
+    return {name: sha256(directory / name) for name in _released(directory)}
 
 
 def sha256(path: Path) -> str:

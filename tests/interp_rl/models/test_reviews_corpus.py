@@ -71,7 +71,7 @@ def decisive(sentence):
         if joint in sentence:
             return sentence.split(joint)[-1], 0
     # of two clauses that agree, one is enough; "neither ... nor" is one clause
-    return re.split(r" and (?=.*\b(?:was|is|i|had|lacked|did|seemed)\b)", sentence)[-1], 0
+    return re.split(r" and (?=.*\b(?:was|is|i|had|lacked|did|seemed|could)\b)", sentence)[-1], 0
 
 
 def concludes(text):
@@ -241,7 +241,8 @@ def test_reviews_fit_the_models(drawn):
 
 def test_articles_fit(drawn):
     for review in drawn["train"]:
-        assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", review.text), review.text
+        text = review.text.replace("an hour", "")
+        assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", text), text
 
 
 # ---- prompts -----------------------------------------------------------------------------------
