@@ -10,12 +10,14 @@ from interp_rl.attribution.model_diff import (
     Localisation,
     MatrixChange,
     Part,
+    WordShift,
     all_parts,
     component_effects,
     direction_change,
     graft,
     localisation,
     weight_changes,
+    word_shift,
 )
 from interp_rl.attribution.shapley import (
     TooManyPlayersError,
@@ -28,6 +30,7 @@ from interp_rl.attribution.text_models import (
     Classifier,
     Difference,
     FixedTarget,
+    NextToken,
     TextModel,
     WordContrast,
 )
@@ -47,11 +50,13 @@ __all__ = [
     "FixedTarget",
     "Localisation",
     "MatrixChange",
+    "NextToken",
     "Part",
     "TextModel",
     "TextTokens",
     "TooManyPlayersError",
     "WordContrast",
+    "WordShift",
     "all_coalitions",
     "all_parts",
     "attention_rollout",
@@ -73,4 +78,5 @@ __all__ = [
     "text_plot",
     "tree_of",
     "weight_changes",
+    "word_shift",
 ]

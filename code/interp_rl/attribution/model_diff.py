@@ -21,7 +21,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp_rl.attribution.text_models import TextModel, WordContrast
+from interp_rl.attribution.text_models import (
+    NextToken,
+    TextModel,
+    WordContrast,
+    require_same_vocabulary,
+)
 from interp_rl.ioi.activation_patching import WriteEffects, patch_writes
 from interp_rl.ioi.activations import Activations, Window, layer_norm, resume, run, writes
 from interp_rl.ioi.weights import Model, Weights
@@ -240,6 +245,66 @@ class CircuitContrast(WordContrast):
         """
         weights = weights or self.weights
         return self.contrast(layer_norm(resid, weights.epsilon) @ weights.W_U + weights.b_U)
+
+
+@dataclass(frozen=True, eq=False)
+class WordShift:
+    """How the next word after some beginnings has changed, on average over them."""
+
+    words: tuple[str, ...]
+    """every token of the vocabulary"""
+    before: Float[Tensor, " token"]
+    """mean probability in the base model"""
+    after: Float[Tensor, " token"]
+    """mean probability in the tuned model"""
+
+    def rose(self, n: int, *, at_least: float = 0.0) -> Int[Tensor, " word"]:
+        """The tokens whose mean probability rose most.
+
+        Args:
+            n: How many at most.
+            at_least: The smallest rise that counts.
+
+        Returns:
+            Their ids, the largest rise first.
+        """
+        return _first(self.after - self.before, n, at_least)
+
+    def fell(self, n: int, *, at_least: float = 0.0) -> Int[Tensor, " word"]:
+        """The tokens whose mean probability fell most.
+
+        Args:
+            n: How many at most.
+            at_least: The smallest fall that counts.
+
+        Returns:
+            Their ids, the largest fall first.
+        """
+        return _first(self.before - self.after, n, at_least)
+
+
+def _first(change: Float[Tensor, " token"], n: int, at_least: float) -> Int[Tensor, " word"]:
+    best = change.topk(min(n, len(change)))
+    return best.indices[(best.values > 0) & (best.values >= at_least)]
+
+
+def word_shift(base: NextToken, tuned: NextToken, texts: Sequence[str]) -> WordShift:
+    """Compares what two models expect as the next word.
+
+    Args:
+        base: The model before training.
+        tuned: The model after it.
+        texts: Beginnings.
+
+    Returns:
+        Mean probabilities.
+
+    Raises:
+        ValueError: If there are no texts, or the two models have different vocabularies.
+    """
+    require_same_vocabulary(base.tokenizer, tuned.tokenizer)
+    before, after = (f(texts).exp().mean(0) for f in (base, tuned))
+    return WordShift(base.output_names, before, after)
 
 
 @dataclass(frozen=True, eq=False)

@@ -242,6 +242,26 @@ class FixedTarget(TextModel):
         return log_p if self.scale == "log probability" else log_p - log1mexp(log_p)
 
 
+class NextToken(TextModel):
+    """A language model's log probability of every token as the next one.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        names = [tokenizer.decode([index]).strip() for index in range(model.config.vocab_size)]
+        super().__init__(model, tokenizer, names, [tokenizer.bos_token_id])
+
+    def outputs(
+        self, ids: Int[Tensor, "text pos"], read: Bool[Tensor, "text pos"]
+    ) -> Float[Tensor, "text output"]:
+        """Log probabilities of the whole vocabulary; see `TextModel.outputs`."""
+        logits = self.model(input_ids=ids).logits
+        return logits[torch.arange(len(ids)), read.sum(1) - 1].log_softmax(-1)
+
+
 class WordContrast(TextModel):
     """A language model asked whether the next word is rather one of a group than of another.
 
@@ -250,8 +270,8 @@ class WordContrast(TextModel):
     Args:
         model: A causal language model.
         tokenizer: Its tokenizer.
-        words: Words of one token each, such as positive ones.
-        others: Words of one token each, such as negative ones.
+        words: Words of one token each, such as positive ones; or ids of tokens.
+        others: Words of one token each, such as negative ones; or ids of tokens.
         name: What the output is called.
 
     Raises:
@@ -262,13 +282,17 @@ class WordContrast(TextModel):
         self,
         model: Any,
         tokenizer: Any,
-        words: Sequence[str],
-        others: Sequence[str],
+        words: Sequence[str] | Int[Tensor, " word"],
+        others: Sequence[str] | Int[Tensor, " other"],
         *,
         name: str = "positive word",
     ) -> None:
-        self.ids = single_token_ids(tokenizer, words)
-        self.other_ids = single_token_ids(tokenizer, others)
+        self.ids, self.other_ids = (
+            group if isinstance(group, Tensor) else single_token_ids(tokenizer, group)
+            for group in (words, others)
+        )
+        if not len(self.ids) or not len(self.other_ids):
+            raise ValueError("a group of words is empty: there is nothing to contrast")
         if shared := set(self.ids.tolist()) & set(self.other_ids.tolist()):
             both = ", ".join(tokenizer.convert_ids_to_tokens(sorted(shared)))
             raise ValueError(f"words in both groups: {both}")

@@ -4,7 +4,7 @@ from math import factorial
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, compare
@@ -48,7 +48,9 @@ def _as_tensor(answer: Any) -> Any:
     return answer
 
 
-def _added(worth: Game, player: int) -> tuple[Game, Tensor, int]:
+def _added(
+    worth: Game, player: int
+) -> tuple[Float[Tensor, " other"], Int[Tensor, " other"], int]:
     """What the player adds to each coalition without it, their sizes, and how many players."""
     n = len(worth).bit_length() - 1
     numbers = [c for c in range(len(worth)) if not c >> player & 1]
