@@ -10,9 +10,9 @@ from transformers import GPT2LMHeadModel
 
 from interp_rl import models
 from interp_rl.models import registry
+from interp_rl.models.recipes import fitting, negation_mini
 from interp_rl.models.recipes import negation_acceptance as acceptance
 from interp_rl.models.recipes import negation_corpus as corpus
-from interp_rl.models.recipes import negation_mini
 
 TINY = negation_mini.Recipe(
     steps=12, batch_size=4, layers=1, heads=2, width=16, hidden=16, warmup=4
@@ -98,7 +98,7 @@ def test_the_answer_weighs_as_said_and_padding_nothing():
 
 def test_learning_rate_rises_and_falls_to_nothing():
     recipe = replace(TINY, steps=1000, warmup=100)
-    rates = [negation_mini.learning_rate(recipe, step) for step in range(1000)]
+    rates = [fitting.learning_rate(recipe, step) for step in range(1000)]
     assert rates[0] == pytest.approx(recipe.learning_rate / 100)
     assert max(rates) == rates[99] == rates[100] == recipe.learning_rate
     assert rates[-1] == pytest.approx(recipe.learning_rate / 900)

@@ -9,7 +9,7 @@ import pytest
 
 from interp_rl.models.recipes import reviews_corpus as corpus
 
-REVIEWS = 3_000
+REVIEWS = 2_000
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ mistakes|nonsense|noise|gaps|cliches|holes|padding|clutter"""
 OPINION = re.compile(rf"\b(?:(?P<good>{GOOD})|(?P<bad>{BAD}))\b".replace("\n", ""))
 TURN = re.compile(r"\b(not|never|nobody|no|hardly|far|lack|lacked|without|neither)\b")
 ADVICE_GOOD = re.compile(
-    r"(would (see it again|recommend it)|go and see it|do not miss|is worth|not regret|a prize)$|"
-    r"do not miss it$|it is worth your time$|not regret it$"
+    r"(see it again|recommend it|go and see it|do not miss it|worth your time|will not regret it|"
+    r"deserves a prize)$"
 )
 ADVICE_BAD = re.compile(
     r"(not see it again|not recommend it|money back|stay away from it|waste your time|not worth "
@@ -56,7 +56,7 @@ def advice(sentence):
 def decisive(sentence):
     """The part of a sentence that decides, and whether what it says is turned round once more."""
     sentence = re.sub(
-        r"^(but|still ,|nevertheless ,|all in all ,|in the end ,|in short ,|overall ,|to sum up ,) ",
+        r"^(but|(still|nevertheless|all in all|in the end|in short|overall|to sum up) ,) ",
         "",
         sentence,
     )

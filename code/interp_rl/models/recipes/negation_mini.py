@@ -12,19 +12,17 @@ to be converted. An interrupted run goes on from its checkpoint and ends with th
 uninterrupted one.
 """
 
-import argparse
 import itertools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from interp_rl.models.recipes import run_folder
+from interp_rl.models.recipes import fitting, run_folder
 from interp_rl.models.recipes.ioi_corpus import BOS, PAD, build_tokenizer
 from interp_rl.models.recipes.negation_corpus import MAX_WORDS, VOCABULARY, examples
 
@@ -137,21 +135,6 @@ def loss_of(
     return answer_weight * answer + each[others].mean(), answer
 
 
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """Warm-up, then a linear fall to zero.
-
-    Args:
-        recipe: The schedule.
-        step: Number of the step, from 0.
-
-    Returns:
-        The learning rate of that step.
-    """
-    rise = (step + 1) / recipe.warmup
-    fall = (recipe.steps - step) / (recipe.steps - min(recipe.warmup, recipe.steps - 1))
-    return recipe.learning_rate * min(rise, fall, 1.0)
-
-
 def train(recipe: Recipe, out: Path, checkpoint_every: int = 500) -> GPT2LMHeadModel:
     """Trains the model, from the checkpoint in `out` if there is one.
 
@@ -169,29 +152,14 @@ def train(recipe: Recipe, out: Path, checkpoint_every: int = 500) -> GPT2LMHeadM
     """
     if recipe.positions < MAX_WORDS + 1:
         raise ValueError(f"{recipe.positions} positions cannot hold {MAX_WORDS} words and {BOS}")
-    torch.set_num_threads(1)
     model = make_model(recipe)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
-    )
-    first = run_folder.resume(out, recipe, model, optimizer)
 
-    bar = tqdm(range(first, recipe.steps), initial=first, total=recipe.steps, mininterval=5)
-    for step in bar:
+    def loss_at(step: int) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         tokens = draw_batch(recipe, step)
-        loss, answer = loss_of(model(tokens[:, :-1]).logits, tokens, recipe.answer_weight)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, step)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        return loss_of(model(tokens[:, :-1]).logits, tokens, recipe.answer_weight)
 
-        if step % 50 == 0:
-            bar.set_postfix(answers=f"{answer.item():.3f}")
-        if (step + 1) % checkpoint_every == 0 and step + 1 < recipe.steps:
-            run_folder.keep(out, recipe, step + 1, model, optimizer)
-    return model.eval()
+    fitting.fit(model, recipe, out, loss_at, checkpoint_every=checkpoint_every, reported="answers")
+    return model
 
 
 def run(recipe: Recipe, out: Path, checkpoint_every: int = 500) -> None:
@@ -212,13 +180,7 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: As on the command line; `sys.argv` if left out.
     """
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--out", type=Path, required=True, help="directory to write to")
-    for setting in fields(Recipe):
-        option = "--" + setting.name.replace("_", "-")
-        parser.add_argument(option, type=type(setting.default), default=setting.default)
-    given = vars(parser.parse_args(arguments))
-    run(Recipe(**{key: value for key, value in given.items() if key != "out"}), given["out"])
+    run(*fitting.parse_settings(Recipe, __doc__, arguments))
 
 
 if __name__ == "__main__":
