@@ -10,12 +10,14 @@ from interp_rl.attribution.model_diff import (
     Localisation,
     MatrixChange,
     Part,
+    RowDirections,
     WordShift,
     all_parts,
     component_effects,
     direction_change,
     graft,
     localisation,
+    row_directions,
     weight_changes,
     word_shift,
 )
@@ -35,7 +37,7 @@ from interp_rl.attribution.text_models import (
     WordContrast,
 )
 from interp_rl.attribution.text_plot import shap_plot, text_plot
-from interp_rl.attribution.text_shap import explain, text_masker, tree_of
+from interp_rl.attribution.text_shap import explain, load_shap, text_masker, tree_of
 from interp_rl.attribution.text_tokens import TextTokens, read_text, text_game
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "MatrixChange",
     "NextToken",
     "Part",
+    "RowDirections",
     "TextModel",
     "TextTokens",
     "TooManyPlayersError",
@@ -67,9 +70,11 @@ __all__ = [
     "explain",
     "graft",
     "integrated_gradients",
+    "load_shap",
     "localisation",
     "owen_values",
     "read_text",
+    "row_directions",
     "score_orders",
     "shap_plot",
     "shapley_by_orders",

@@ -11,7 +11,7 @@ by itself says nothing, because any masking disturbs a model: it is held against
 order.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,7 +29,7 @@ SHARES = (0.1, 0.2, 0.3, 0.5)
 MINIMUM_TEXTS = 200
 """Fewest texts of a comparison; with fewer, its intervals would be wider than its differences."""
 
-RANDOM_ORDERS = 5
+RANDOM_ORDERS = 3
 """Random orders of each text, over which the comparison is averaged."""
 
 
@@ -80,7 +80,7 @@ def compare(
     f: TextModel,
     texts: Sequence[str],
     outputs: Sequence[str],
-    rankings: Mapping[str, Callable[[str, str], Attribution]],
+    attributions: Mapping[str, Sequence[Attribution]],
     *,
     mask: str,
     seed: int,
@@ -93,8 +93,7 @@ def compare(
         f: The model; its outputs should be of a kind that can fall, such as log odds.
         texts: The texts.
         outputs: For each text the output that is explained, such as the class that it is given.
-        rankings: Under the name of each method, a function of a text and an output that explains
-            it.
+        attributions: Under the name of each method, its attribution of each text.
         mask: What stands for an absent token; the empty text deletes it.
         seed: Seed of the random orders.
         shares: Shares of the tokens that count as the highest-ranked ones.
@@ -104,8 +103,8 @@ def compare(
         The comparison.
 
     Raises:
-        ValueError: If there are too few texts, as many outputs as texts are not given, or a share
-            is not between 0 and 1.
+        ValueError: If there are too few texts, the outputs or attributions are not theirs, or a
+            share is not between 0 and 1.
     """
     if len(texts) < minimum:
         raise ValueError(
@@ -113,17 +112,17 @@ def compare(
         )
     if len(texts) != len(outputs):
         raise ValueError(f"{len(texts)} texts but {len(outputs)} outputs: they go in pairs")
+    for name, found in attributions.items():
+        if [one.text for one in found] != list(texts):
+            raise ValueError(f"the attributions by {name} are not those of the given texts")
     if not all(0 < share < 1 for share in shares):
         raise ValueError(f"shares of the tokens lie between 0 and 1, not {tuple(shares)}")
     require_mask(f.tokenizer, mask)
     generator = torch.Generator().manual_seed(seed)
     tokens = [read_text(f.tokenizer, text) for text in texts]
     orders = {
-        name: [
-            explain(text, output).ranking(output)
-            for text, output in zip(texts, outputs, strict=True)
-        ]
-        for name, explain in rankings.items()
+        name: [one.ranking(output) for one, output in zip(found, outputs, strict=True)]
+        for name, found in attributions.items()
     }
     measured = {
         name: score_orders(f, tokens, outputs, order, mask=mask, shares=shares)

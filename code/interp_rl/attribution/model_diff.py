@@ -567,6 +567,78 @@ def direction_change(
     return DirectionChange(cosine, ceiling, accuracy, shift, use)
 
 
+@dataclass(frozen=True)
+class RowDirections:
+    """Whether the vectors of two kinds of words lie on two sides of a direction."""
+
+    base: float
+    """share of held-out words on the right side, by the vectors of the base model"""
+    tuned: float
+    """the same by the vectors of the tuned model"""
+    change: float
+    """the same by the differences of the two: whether training moved the two kinds apart"""
+    chance: tuple[float, float]
+    """between which shares 95% of random divisions into two kinds lie, for the differences"""
+
+
+def row_directions(
+    base: Model,
+    tuned: Model,
+    words: Int[Tensor, " word"],
+    others: Int[Tensor, " other"],
+    *,
+    seed: int,
+    draws: int = 200,
+) -> RowDirections:
+    """Looks for a direction between two kinds of words in the unembedding.
+
+    A direction is the difference of the means of half of the words of each kind; the other half
+    tests it. This is repeated with other halves.
+
+    Args:
+        base: The model before.
+        tuned: The model after.
+        words: Ids of words of the one kind.
+        others: Ids of words of the other kind.
+        seed: Seed of the halves and of the random divisions.
+        draws: How many of each.
+
+    Returns:
+        Shares of words on the right side; 0.5 is chance.
+
+    Raises:
+        ValueError: If a kind has fewer than four words, or the models have different shapes.
+    """
+    before, after = read_weights(base), read_weights(tuned)
+    require_same_shape(before, after)
+    if min(len(words), len(others)) < 4:
+        raise ValueError(f"{len(words)} and {len(others)} words: give at least 4 of each kind")
+    generator = torch.Generator().manual_seed(seed)
+    both, n = torch.cat([words, others]), len(words)
+
+    def right(rows: Float[Tensor, "word d_model"], shuffled: bool) -> Float[Tensor, " draw"]:
+        found = []
+        for _ in range(draws):
+            mixed = torch.randperm(len(rows), generator=generator)
+            order = mixed if shuffled else torch.arange(len(rows))
+            kinds = [
+                kind[torch.randperm(len(kind), generator=generator)]
+                for kind in (rows[order[:n]], rows[order[n:]])
+            ]
+            halves = [(kind[: len(kind) // 2], kind[len(kind) // 2 :]) for kind in kinds]
+            one, other = halves[0][0].mean(0), halves[1][0].mean(0)
+            along = [(kind[1] - (one + other) / 2) @ (one - other) for kind in halves]
+            sides = torch.cat([along[0] > 0, along[1] < 0])
+            found.append(sides.float().mean())
+        return torch.stack(found)
+
+    rows = [weights.W_U.T[both] for weights in (before, after)]
+    change = rows[1] - rows[0]
+    chance = right(change, shuffled=True).quantile(torch.tensor([0.025, 0.975])).tolist()
+    means = [float(right(x, shuffled=False).mean()) for x in (*rows, change)]
+    return RowDirections(*means, chance=(chance[0], chance[1]))
+
+
 def _accuracy(
     direction: Float[Tensor, "place d_model"],
     one: Float[Tensor, "place text d_model"],

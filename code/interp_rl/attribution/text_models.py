@@ -139,7 +139,7 @@ def find_output(name: str, names: Sequence[str]) -> int:
     """Which of some outputs has a name.
 
     Args:
-        name: The name.
+        name: The name; upper and lower case count only if that is all that tells two names apart.
         names: The names there are.
 
     Returns:
@@ -148,9 +148,10 @@ def find_output(name: str, names: Sequence[str]) -> int:
     Raises:
         ValueError: If there is none, or several.
     """
-    if list(names).count(name) != 1:
-        raise ValueError(f"there is no single output {name!r}; the outputs are {', '.join(names)}")
-    return list(names).index(name)
+    for wanted, given in ((name, list(names)), (name.lower(), [n.lower() for n in names])):
+        if given.count(wanted) == 1:
+            return given.index(wanted)
+    raise ValueError(f"there is no single output {name!r}; the outputs are {', '.join(names)}")
 
 
 class Classifier(TextModel):
@@ -161,8 +162,8 @@ class Classifier(TextModel):
         tokenizer: Its tokenizer.
         label: The only class wanted; every class is an output if left out.
         scale: `log odds` or `probability`.
-        begins_with_bos: Put the token that begins a text before each text, for a classifier that
-            was trained so; a tokenizer that adds its special tokens by itself needs no help.
+        begins_with_bos: Put the token that begins a text before each text; left out, wherever the
+            tokenizer has such a token and does not put it there by itself.
 
     Raises:
         ValueError: If the label or the scale does not exist.
@@ -175,7 +176,7 @@ class Classifier(TextModel):
         *,
         label: str | None = None,
         scale: str = "log odds",
-        begins_with_bos: bool = False,
+        begins_with_bos: bool | None = None,
     ) -> None:
         labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
         if scale not in SCALES:
@@ -184,8 +185,9 @@ class Classifier(TextModel):
         self.scale = scale
         around = tokenizer("")["input_ids"]  # such as [CLS] and [SEP]
         before, after = around[: len(around) // 2], around[len(around) // 2 :]
-        if begins_with_bos:
-            before = [tokenizer.bos_token_id, *before]
+        bos = tokenizer.bos_token_id
+        if begins_with_bos or (begins_with_bos is None and bos is not None and bos not in around):
+            before = [bos, *before]
         super().__init__(model, tokenizer, [labels[index] for index in self.chosen], before, after)
 
     def outputs(

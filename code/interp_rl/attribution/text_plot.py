@@ -17,6 +17,7 @@ from torch import Tensor
 
 from interp_rl import plots
 from interp_rl.attribution.attributions import Attribution
+from interp_rl.attribution.text_shap import load_shap
 
 
 def text_plot(
@@ -85,8 +86,7 @@ def shap_plot(explanation: Any, attribution: Attribution, *, alt: str) -> plots.
     Raises:
         ValueError: If the alternative text is too short.
     """
-    import shap
-
+    shap = load_shap()
     drawn = with_page_colours(shap.plots.text(explanation, display=False))
     values = {name: attribution.of(name) for name in attribution.output_names}
     rows = dict.fromkeys(values, attribution)

@@ -33,6 +33,26 @@ METHODS: dict[str, str] = {
 """What each method computes."""
 
 
+def load_shap() -> Any:
+    """Imports the `shap` library without compiling its inner loops.
+
+    For texts of a few words compiling takes some five seconds and 100 MB, and saves nothing.
+    Numba compiles as before whatever is imported later.
+
+    Returns:
+        The module.
+    """
+    import numba
+
+    before = numba.config.DISABLE_JIT
+    numba.config.DISABLE_JIT = 1
+    try:
+        import shap
+    finally:
+        numba.config.DISABLE_JIT = before
+    return shap
+
+
 BATCH = 512
 """How many masked texts SHAP hands over at once; its own default for texts is 5."""
 
@@ -52,7 +72,7 @@ def text_masker(tokenizer: Any, mask: str, *, grouped: bool = False) -> Any:
     Raises:
         ValueError: If the mask is not a single token.
     """
-    import shap
+    shap = load_shap()
 
     class TextMasker(shap.maskers.Text):
         default_batch_size = BATCH
@@ -103,7 +123,7 @@ def explain(
             not exist.
         TooManyPlayersError: If the text is too long for `exact`.
     """
-    import shap
+    shap = load_shap()
 
     tokens = read_text(f.tokenizer, text)
     masker = text_masker(f.tokenizer, mask, grouped=method == "partition")
@@ -190,7 +210,7 @@ def teacher_forcing(model: Any, tokenizer: Any, mask: str) -> tuple[Any, Any]:
         A `shap.models.TeacherForcing` and a masker, for
         ``shap.explainers.Partition(*...)(texts, targets)``.
     """
-    import shap
+    shap = load_shap()
 
     forced = shap.models.TeacherForcing(model, tokenizer)
     forced.similarity_tokenizer = _BeginsWithBos(tokenizer)

@@ -77,6 +77,13 @@ def first_words(text, output):
     return attribution(text, [float(value) for value in values])
 
 
+def explained(texts, outputs, **methods):
+    return {
+        name.replace("_", " "): [f(t, o) for t, o in zip(texts, outputs, strict=True)]
+        for name, f in methods.items()
+    }
+
+
 def test_two_words_by_hand(counting, tokenizer):
     tokens = [read_text(tokenizer, "the great film was dull")]
     order = [torch.tensor([1, 0, 2, 3, 4])]
@@ -86,8 +93,8 @@ def test_two_words_by_hand(counting, tokenizer):
 
 
 def test_the_true_attribution_beats_random_orders_and_its_reverse_loses(counting, texts, outputs):
-    rankings = {"true": true, "reversed": reversed_sign, "first": first_words}
-    found = compare(counting, texts, outputs, rankings, mask=MASK, seed=0)
+    given = explained(texts, outputs, true=true, reversed=reversed_sign, first=first_words)
+    found = compare(counting, texts, outputs, given, mask=MASK, seed=0)
     assert found.comprehensiveness("true").low > 0.5
     assert found.sufficiency("true").low > 0.5
     assert found.comprehensiveness("reversed").high < -0.5
@@ -97,8 +104,8 @@ def test_the_true_attribution_beats_random_orders_and_its_reverse_loses(counting
 
 
 def test_an_attribution_that_looks_right_is_refuted(counting, texts, outputs):
-    rankings = {"true": true, "looks right": looks_right}
-    found = compare(counting, texts, outputs, rankings, mask=MASK, seed=0)
+    given = explained(texts, outputs, true=true, looks_right=looks_right)
+    found = compare(counting, texts, outputs, given, mask=MASK, seed=0)
     for score in (found.comprehensiveness, found.sufficiency):
         assert score("looks right").high < score("true").low
 
@@ -110,7 +117,8 @@ def test_the_seed_decides_the_random_orders(counting, texts, outputs):
 
 
 def test_deleting_is_a_mask_too(counting, texts, outputs):
-    found = compare(counting, texts, outputs, {"true": true}, mask="", seed=0)
+    given = explained(texts, outputs, true=true)
+    found = compare(counting, texts, outputs, given, mask="", seed=0)
     assert found.comprehensiveness("true").low > 0.5
 
 
@@ -120,11 +128,14 @@ def test_a_share_is_rounded_and_at_least_one_token(share, n, expected):
 
 
 def test_too_few_texts_and_other_bad_input_are_refused(counting, texts, outputs):
-    with pytest.raises(ValueError, match="10 texts are too few.*at least 200"):
-        compare(counting, texts[:10], outputs[:10], {"true": true}, mask=MASK, seed=0)
+    with pytest.raises(ValueError, match=r"10 texts are too few.*at least 200"):
+        compare(counting, texts[:10], outputs[:10], {}, mask=MASK, seed=0)
     with pytest.raises(ValueError, match="they go in pairs"):
-        compare(counting, texts, outputs[:-1], {"true": true}, mask=MASK, seed=0)
+        compare(counting, texts, outputs[:-1], {}, mask=MASK, seed=0)
     with pytest.raises(ValueError, match="between 0 and 1"):
-        compare(counting, texts, outputs, {"true": true}, mask=MASK, seed=0, shares=[0.5, 1.0])
+        compare(counting, texts, outputs, {}, mask=MASK, seed=0, shares=[0.5, 1.0])
     with pytest.raises(ValueError, match="2 tokens"):
-        compare(counting, texts, outputs, {"true": true}, mask="very dull", seed=0)
+        compare(counting, texts, outputs, {}, mask="very dull", seed=0)
+    others = explained(texts[::-1], outputs[::-1], true=true)
+    with pytest.raises(ValueError, match="by true are not those of the given texts"):
+        compare(counting, texts, outputs, others, mask=MASK, seed=0)

@@ -54,7 +54,7 @@ def test_where_the_output_is_linear_in_the_embeddings_both_methods_agree(tokeniz
         def outputs(self, ids, read):
             return self.model(input_ids=ids, attention_mask=read.long()).logits[:, self.chosen]
 
-    f = Logits(model, tokenizer)
+    f = Logits(model, tokenizer, begins_with_bos=False)
     one, other = (method(f, TEXT, mask=MASK) for method in (integrated_gradients, explain))
     assert torch.allclose(one.values, other.values, atol=1e-4)
     assert one.values[:-1].abs().max() < 1e-5 and one.values[-1].abs().max() > 0.01
@@ -100,7 +100,9 @@ def test_rollout_of_uniform_attention_is_known(tokenizer):
     model.transformer.h = model.transformer.h[:1]
     torch.nn.init.zeros_(model.transformer.h[0].attn.c_attn.weight)
     torch.nn.init.zeros_(model.transformer.h[0].attn.c_attn.bias)
-    found = attention_rollout(Classifier(model, tokenizer), "good film was dull").of("joy")
+    found = attention_rollout(
+        Classifier(model, tokenizer, begins_with_bos=False), "good film was dull"
+    ).of("joy")
     assert found.tolist() == pytest.approx([1 / 8, 1 / 8, 1 / 8, 5 / 8])
 
 

@@ -13,14 +13,18 @@ from tiny_models import make_language_model
 from interp_rl.attribution import (
     CircuitContrast,
     Difference,
+    NextToken,
     Part,
+    WordContrast,
     all_parts,
     component_effects,
     direction_change,
     explain,
     graft,
     localisation,
+    row_directions,
     weight_changes,
+    word_shift,
 )
 from interp_rl.attribution.model_diff import read_weights
 from interp_rl.ioi.activation_patching import patch_head_outputs, patch_writes
@@ -192,8 +196,6 @@ def test_effects_of_parts_are_those_of_grafted_models(language_model, retrained,
 
 
 def test_before_and_after_are_what_the_models_say(language_model, retrained, contrast, tokenizer):
-    from interp_rl.attribution import WordContrast
-
     effects = component_effects(language_model, retrained, contrast, TEXTS)
     tuned = WordContrast(retrained, tokenizer, ["good", "great"], ["bad", "dull"])
     assert torch.allclose(effects.before, contrast(TEXTS)[:, 0].float(), atol=1e-4)
@@ -344,6 +346,55 @@ def test_another_use_is_no_shift(language_model, contrast):
     assert found.shift.abs().max() < 1e-4
     assert torch.allclose(found.cosine, torch.ones(4), atol=1e-4)
     assert found.use[1].abs().sum() > 1.5 * found.use[0].abs().sum()
+
+
+def test_a_direction_planted_in_the_unembedding_is_found_and_only_there(language_model):
+    words, others = torch.arange(5, 15), torch.arange(15, 25)
+    direction = noise(WIDTH, seed=3)
+
+    def plant(model):
+        rows = model.transformer.wte.weight
+        rows[words] += direction + noise(10, WIDTH, seed=6) / 10
+        rows[others] -= direction + noise(10, WIDTH, seed=7) / 10
+
+    tuned = planted(language_model, plant)
+    found = row_directions(language_model, tuned, words, others, seed=0)
+    assert found.change > 0.99 > found.chance[1]
+    assert found.tuned > found.base
+    assert 0.25 < found.base < 0.75, "nothing there before"
+
+
+def test_a_change_that_has_nothing_to_do_with_the_words_is_no_direction(language_model, retrained):
+    words, others = torch.arange(5, 15), torch.arange(15, 25)
+    found = row_directions(language_model, retrained, words, others, seed=0)
+    assert found.chance[0] <= found.change <= found.chance[1]
+    with pytest.raises(ValueError, match="at least 4 of each"):
+        row_directions(language_model, retrained, words[:3], others, seed=0)
+
+
+def test_a_shift_of_words_is_that_of_their_probabilities(language_model, tokenizer):
+    def push(model):
+        model.transformer.wte.weight[14] *= 3
+
+    tuned = planted(language_model, push)
+    models = [NextToken(model, tokenizer) for model in (language_model, tuned)]
+    found = word_shift(*models, TEXTS)
+    assert found.before.sum() == pytest.approx(1) and found.after.sum() == pytest.approx(1)
+    change = found.after - found.before
+    assert int(found.rose(1)) == int(change.argmax()) and int(found.fell(1)) == int(change.argmin())
+    assert len(found.rose(5, at_least=2.0)) == 0
+    ids = tokenizer(f"<|bos|> {TEXTS[0]}", return_tensors="pt")["input_ids"]
+    p = language_model(ids).logits[0, -1].softmax(-1)
+    one = word_shift(models[0], models[0], TEXTS[:1])
+    assert torch.allclose(one.before.float(), p.detach(), atol=1e-5)
+    assert one.words[14] == "good"
+
+
+def test_a_contrast_may_be_given_by_ids(language_model, tokenizer, contrast):
+    found = WordContrast(language_model, tokenizer, contrast.ids, contrast.other_ids)
+    assert torch.equal(found(TEXTS), contrast(TEXTS))
+    with pytest.raises(ValueError, match="a group of words is empty"):
+        WordContrast(language_model, tokenizer, contrast.ids, contrast.ids[:0])
 
 
 # ----- bad input

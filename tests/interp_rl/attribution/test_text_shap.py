@@ -203,6 +203,12 @@ def test_a_classifier_with_special_tokens_of_its_own_keeps_them():
     assert torch.allclose(found.values, by_hand(f, "dull film"), atol=1e-6)
 
 
+def test_case_does_not_matter_and_bos_is_put_before_a_text_unless_the_tokenizer_does(emotion):
+    f = Classifier(emotion.model, emotion.tokenizer, label="JOY")
+    assert f.output_names == ("joy",)
+    assert torch.equal(f([TEXT])[:, 0], emotion([TEXT])[:, 1])
+
+
 def test_only_one_class_can_be_asked_for(emotion, tokenizer):
     f = Classifier(emotion.model, tokenizer, label="joy", begins_with_bos=True)
     assert f.output_names == ("joy",)
@@ -271,6 +277,16 @@ def test_the_attributions_of_a_difference_are_the_differences(tokenizer):
 def test_a_model_minus_itself_explains_nothing(contrast):
     found = explain(Difference(contrast, contrast), "the plot was", mask=MASK)
     assert found.values.abs().max() == 0
+
+
+def test_loading_shap_leaves_numba_as_it_was():
+    import numba
+
+    from interp_rl.attribution import load_shap
+
+    before = numba.config.DISABLE_JIT
+    assert load_shap().__name__ == "shap"
+    assert before == numba.config.DISABLE_JIT
 
 
 # ----- bad input

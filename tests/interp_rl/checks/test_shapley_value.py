@@ -1,4 +1,4 @@
-"""The check of Exercise 5a passes every right answer and names what is wrong with the others."""
+"""The check of Exercise 5b passes every right answer and names what is wrong with the others."""
 
 from itertools import permutations
 from math import factorial

@@ -1,4 +1,4 @@
-"""Check of Exercise 5a: a Shapley value from the worth of all coalitions."""
+"""Check of Exercise 5b: a Shapley value from the worth of all coalitions."""
 
 from math import factorial
 from typing import Any
@@ -13,9 +13,9 @@ Game = Float[Tensor, " coalition"]
 """Worth of each coalition; coalition c contains player i if bit i of c is set."""
 
 
-@check("5a", learned="A token's share is what it adds, averaged over all orders of joining.")
+@check("5b", learned="A token's share is what it adds, averaged over all orders of joining.")
 def check_shapley_value(fn: Student) -> None:
-    """Checks Exercise 5a: the average of what a player adds, over all orders.
+    """Checks Exercise 5b: the average of what a player adds, over all orders.
 
     Args:
         fn: Your function `shapley_value(worth, player)`.
