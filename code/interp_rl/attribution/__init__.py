@@ -35,6 +35,7 @@ from interp_rl.attribution.text_models import (
     NextToken,
     TextModel,
     WordContrast,
+    single_token_ids,
 )
 from interp_rl.attribution.text_plot import shap_plot, text_plot
 from interp_rl.attribution.text_shap import explain, load_shap, text_masker, tree_of
@@ -78,6 +79,7 @@ __all__ = [
     "score_orders",
     "shap_plot",
     "shapley_by_orders",
+    "single_token_ids",
     "text_game",
     "text_masker",
     "text_plot",
