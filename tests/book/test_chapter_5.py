@@ -71,9 +71,7 @@ def test_equal_weights_do_not_sum_to_the_total(names):
     worth, n = names["worth"], 4
     banzhaf = 0.0
     for player in range(n):
-        added = [
-            float(worth[c + 2**player] - worth[c]) for c in range(2**n) if not c >> player & 1
-        ]
+        added = [float(worth[c + 2**player] - worth[c]) for c in range(2**n) if not c >> player & 1]
         banzhaf += sum(added) / len(added)
     assert banzhaf != pytest.approx(float(worth[-1] - worth[0]), abs=0.02)
 

@@ -40,9 +40,7 @@ def test_the_solution_is_what_the_library_computes(names):
     answer = names["class_log_odds"](
         [names["review"], "the plot was bad"], names["classifier"].model, names["tokenizer"]
     )
-    f = attribution.Classifier(
-        names["classifier"].model, names["tokenizer"], begins_with_bos=False
-    )
+    f = attribution.Classifier(names["classifier"].model, names["tokenizer"], begins_with_bos=False)
     assert torch.allclose(answer.double(), f([names["review"], "the plot was bad"]), atol=1e-3)
 
 

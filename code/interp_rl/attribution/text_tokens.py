@@ -103,7 +103,9 @@ def require_mask(tokenizer: Any, mask: str) -> str:
     if not mask:
         return mask
     tokens = tokenizer(mask, add_special_tokens=False)["input_ids"]
-    if len(tokens) != 1:
+    # a byte-level tokenizer may have a token for the word after a space only
+    spaced = tokenizer(f" {mask}", add_special_tokens=False)["input_ids"]
+    if min(len(tokens), len(spaced)) != 1:
         raise ValueError(
             f"the mask {mask!r} is {len(tokens)} tokens of this tokenizer, so that masking would "
             "make the text longer; give one token"

@@ -166,7 +166,7 @@ def test_two_planted_parts_are_both_found_and_localised(language_model, contrast
 
 
 def test_only_its_own_change_is_put_down_to_a_part(language_model, contrast):
-    """A later head and MLP write something else too, since they read what the planted head wrote."""
+    """Later heads and MLPs write something else too, as they read what the planted head wrote."""
     tuned = planted(language_model, plant_output)
     effects = component_effects(language_model, tuned, contrast, TEXTS)
     assert effects.heads()[2].abs().max() < 1e-3 and effects.mlps().abs().max() < 1e-3
@@ -421,7 +421,7 @@ def test_equal_models_have_nothing_to_divide(language_model, contrast):
 
 def test_parts_and_texts_that_do_not_exist_are_refused(language_model, contrast, retrained):
     base = read_weights(language_model)
-    with pytest.raises(ValueError, match="head 7.0 does not exist"):
+    with pytest.raises(ValueError, match=r"head 7\.0 does not exist"):
         graft(base, base, [Part("head", 7, 0)])
     with pytest.raises(ValueError, match="there are no texts"):
         component_effects(language_model, retrained, contrast, [])

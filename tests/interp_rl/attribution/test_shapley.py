@@ -125,7 +125,7 @@ def test_leaves_that_are_not_the_players_are_refused():
 
 def test_too_many_players_are_told_what_to_do():
     with pytest.raises(
-        TooManyPlayersError, match='16 tokens have 65,536 coalitions.*"permutation"'
+        TooManyPlayersError, match=r'16 tokens have 65,536 coalitions.*"permutation"'
     ):
         exact_shapley(glove, MOST_PLAYERS + 1)
     with pytest.raises(TooManyPlayersError, match="8 tokens have 40,320 orders"):
@@ -138,7 +138,7 @@ def test_no_players_are_refused():
 
 
 def test_a_game_worth_infinity_is_refused():
-    with pytest.raises(ValueError, match="NaN or infinity.*log odds"):
+    with pytest.raises(ValueError, match=r"NaN or infinity.*log odds"):
         exact_shapley(lambda members: torch.full((len(members), 1), torch.inf), 2)
 
 

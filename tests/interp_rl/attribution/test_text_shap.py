@@ -294,7 +294,7 @@ def test_loading_shap_leaves_numba_as_it_was():
 
 def test_a_text_too_long_to_enumerate_is_told_what_to_do(emotion):
     text = "the film was not good " * 4
-    with pytest.raises(TooManyPlayersError, match='20 tokens.*"permutation"'):
+    with pytest.raises(TooManyPlayersError, match=r'20 tokens.*"permutation"'):
         explain(emotion, text, mask=MASK)
     assert len(explain(emotion, text, mask=MASK, method="permutation").words) == 20
 
@@ -317,7 +317,7 @@ def test_a_slow_tokenizer_is_refused(emotion):
 
     f = Classifier(emotion.model, emotion.tokenizer)
     f.tokenizer = Slow()
-    with pytest.raises(TypeError, match="slow tokenizer.*use_fast=True"):
+    with pytest.raises(TypeError, match=r"slow tokenizer.*use_fast=True"):
         explain(f, TEXT, mask=MASK)
 
 
@@ -331,7 +331,7 @@ def test_a_label_that_does_not_exist_is_refused(emotion, tokenizer):
 def test_two_models_with_different_vocabularies_are_refused(contrast):
     other = make_tokenizer([*WORDS[:-2], "lovely", "."])
     stranger = WordContrast(make_language_model(2), other, ["good", "great"], ["bad", "dull"])
-    with pytest.raises(ValueError, match="different vocabularies.*'lovely'"):
+    with pytest.raises(ValueError, match=r"different vocabularies.*'lovely'"):
         Difference(stranger, contrast)
 
 

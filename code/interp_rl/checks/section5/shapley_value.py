@@ -48,9 +48,7 @@ def _as_tensor(answer: Any) -> Any:
     return answer
 
 
-def _added(
-    worth: Game, player: int
-) -> tuple[Float[Tensor, " other"], Int[Tensor, " other"], int]:
+def _added(worth: Game, player: int) -> tuple[Float[Tensor, " other"], Int[Tensor, " other"], int]:
     """What the player adds to each coalition without it, their sizes, and how many players."""
     n = len(worth).bit_length() - 1
     numbers = [c for c in range(len(worth)) if not c >> player & 1]
