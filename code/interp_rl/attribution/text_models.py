@@ -235,7 +235,7 @@ class FixedTarget(TextModel):
         self, ids: Int[Tensor, "text pos"], read: Bool[Tensor, "text pos"]
     ) -> Float[Tensor, "text output"]:
         """Log probabilities or log odds of the target's tokens; see `TextModel.outputs`."""
-        logits = self.model(input_ids=ids).logits  # padding is on the right: nobody looks there
+        logits = self.model(input_ids=ids, attention_mask=read.long()).logits
         n = len(self.target_ids)
         last = read.sum(1, keepdim=True) - 1
         at = last - n + torch.arange(n)  # each token is predicted from the place before it
@@ -260,7 +260,7 @@ class NextToken(TextModel):
         self, ids: Int[Tensor, "text pos"], read: Bool[Tensor, "text pos"]
     ) -> Float[Tensor, "text output"]:
         """Log probabilities of the whole vocabulary; see `TextModel.outputs`."""
-        logits = self.model(input_ids=ids).logits
+        logits = self.model(input_ids=ids, attention_mask=read.long()).logits
         return logits[torch.arange(len(ids)), read.sum(1) - 1].log_softmax(-1)
 
 
@@ -304,7 +304,7 @@ class WordContrast(TextModel):
         self, ids: Int[Tensor, "text pos"], read: Bool[Tensor, "text pos"]
     ) -> Float[Tensor, "text output"]:
         """Log odds of the first group against the second; see `TextModel.outputs`."""
-        logits = self.model(input_ids=ids).logits
+        logits = self.model(input_ids=ids, attention_mask=read.long()).logits
         at_end = logits[torch.arange(len(ids)), read.sum(1) - 1]
         return self.contrast(at_end)[:, None]
 
