@@ -1,8 +1,10 @@
 # Every command sets up .venv first; nothing is installed twice unless the pins change.
-# PYTHON names a Python 3.11 or 3.12 (default python3); TORCH=cpu chooses PyTorch's CPU build.
+# PYTHON names a Python 3.11 or 3.12 (default python3); TORCH=cpu chooses PyTorch's CPU build;
+# PINS=none takes the newest version of everything.
 
 PYTHON ?= python3
 TORCH ?= default
+PINS ?= constraints.txt
 BIN := .venv/bin
 
 # only the hub edition may reach a model or data hub
@@ -12,13 +14,13 @@ export TRANSFORMERS_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 endif
 
-.PHONY: help setup book test lint format serve notebooks models results bench clean
+.PHONY: help setup book test lint format serve notebooks handouts doctor links models results bench clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: ## make .venv and install everything (all other commands do it first)
-	@$(PYTHON) code/coursekit/bootstrap.py --torch $(TORCH)
+	@$(PYTHON) code/coursekit/bootstrap.py --torch $(TORCH) --pins $(PINS)
 
 book: setup ## execute the chapters that changed, build the site, say where to open it
 	@$(BIN)/coursekit build
@@ -43,6 +45,15 @@ serve: setup ## show the built site at an address of this machine
 
 notebooks: setup ## write the student notebooks from the chapters
 	$(BIN)/coursekit notebooks
+
+handouts: book ## set the assignment as PDF, with and without solutions, in _build/handouts
+	@$(BIN)/coursekit handouts
+
+doctor: setup ## say what is missing before your edition can be published
+	@$(BIN)/coursekit doctor
+
+links: book ## follow every link of the book to another site (needs a network)
+	@$(BIN)/coursekit links
 
 models: setup ## train every embedded model again, from its seed
 	$(BIN)/python -m interp_rl.models train --all

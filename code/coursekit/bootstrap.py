@@ -30,24 +30,30 @@ def main(argv: "list[str] | None" = None) -> None:
     """Makes or renews the environment unless it is complete."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--torch", choices=["default", "cpu"], default="default")
-    torch = parser.parse_args(argv).torch
+    parser.add_argument("--pins", choices=["constraints.txt", "none"], default="constraints.txt")
+    args = parser.parse_args(argv)
+    torch, versions = args.torch, args.pins
     venv = ROOT / ".venv"
     stamp = venv / "installed.json"
     before = json.loads(stamp.read_text()) if stamp.exists() else {}
     # a choice of torch holds for later commands, which need not repeat it
     torch = before.get("torch", "default") if torch == "default" else torch
     wanted = {"torch": torch, "folder": str(ROOT), "pins": pins()}
+    if versions == "none":
+        wanted["versions"] = "newest"
     complete = (venv / "bin" / "python").exists()
     if complete and before == wanted:
         return
-    anew = not complete or any(before.get(key) != wanted[key] for key in ("torch", "folder"))
+    anew = not complete or any(
+        before.get(key) != wanted.get(key) for key in ("torch", "folder", "versions")
+    )
     if anew:
         check_python(sys.version_info, sys.executable)
         check_disk(torch, shutil.disk_usage(str(ROOT)).free)
     try:
         if stamp.exists():
             stamp.unlink()
-        install(venv, torch, anew)
+        install(venv, torch, anew, pinned=versions != "none")
     except subprocess.CalledProcessError as error:
         sys.exit(
             "\nerror: the installation failed at\n  {}\nThe reason stands above; "
@@ -58,8 +64,14 @@ def main(argv: "list[str] | None" = None) -> None:
     stamp.write_text(json.dumps(wanted))
 
 
-def install(venv: Path, torch: str, anew: bool) -> None:
+def install(venv: Path, torch: str, anew: bool, pinned: bool = True) -> None:
     """Installs everything, into a new environment or over the present one.
+
+    Args:
+        venv: Where the environment is.
+        torch: "cpu" for the CPU build, "default" for what pip chooses.
+        anew: Whether to make the environment first.
+        pinned: Whether to install the exact versions of constraints.txt, not the newest.
 
     Raises:
         subprocess.CalledProcessError: If a step fails.
@@ -68,7 +80,7 @@ def install(venv: Path, torch: str, anew: bool) -> None:
         print("1/3 making .venv with Python " + platform.python_version(), flush=True)
         run([sys.executable, "-m", "venv", "--clear", venv])
     pip = [venv / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check"]
-    pip += ["-c", "constraints.txt"]
+    pip += ["-c", "constraints.txt"] if pinned else []
     print("2/3 installing PyTorch, the longest download", flush=True)
     run(pip + (["--extra-index-url", CPU_INDEX] if torch == "cpu" else []) + ["torch"])
     print("3/3 installing everything else", flush=True)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from coursekit.execute import Chapter
 
 MEMORY_LIMIT_MB = 1024
-"""Memory a chapter's kernel may have resident; mybinder guarantees its readers no more."""
+"""Memory a chapter's kernel may have resident; mybinder guarantees its readers no more. The hub
+edition has no limit: its models are larger."""
 
 # what a page may be made of, besides the pages' own sources
 SITE_INPUTS = (
@@ -52,9 +53,10 @@ class SiteState:
         files = list(files_below(project.root, SITE_INPUTS))
         pages = [p for p in files if p.suffix == ".md" and p.is_relative_to(project.root / "book")]
         rest = sorted(set(files) - set(pages))
+        withheld = _withheld(project)
         names = [p.relative_to(project.root).with_suffix("").as_posix() for p in pages]
         return cls(
-            inputs=digest(project.root, rest, sys.version_info[:3], edition()),
+            inputs=digest(project.root, rest, sys.version_info[:3], edition(), withheld),
             pages={
                 name: hashlib.sha256(path.read_bytes()).hexdigest()
                 for name, path in zip(names, pages, strict=True)
@@ -73,6 +75,20 @@ class SiteState:
         if last is None or last.inputs != self.inputs or last.pages.keys() != self.pages.keys():
             return None
         return [name for name, content in self.pages.items() if last.pages[name] != content]
+
+
+def _withheld(project: Project) -> list[str]:
+    """Which solutions are withheld today; whatever is wrong with the setting is told later."""
+    import yaml
+
+    from coursekit.withholding import withholding
+
+    try:
+        return withholding(
+            yaml.safe_load((project.root / "_config.yml").read_text("utf-8"))
+        ).withheld
+    except (yaml.YAMLError, ValueError, AttributeError):
+        return []
 
 
 def main(argv: Sequence[str]) -> int:
@@ -132,6 +148,7 @@ def _build(project: Project, args: argparse.Namespace) -> int:
         print("Executed; `coursekit build` without a page's name builds the site.")
         return 0
 
+    from coursekit import handouts
     from coursekit.website import build_site
 
     changed = None if args.force else state.changed_pages(last)
@@ -144,6 +161,7 @@ def _build(project: Project, args: argparse.Namespace) -> int:
     warnings = build_site(project, changed_pages=changed, verbose=args.verbose)
     if warnings:
         return _fail(warnings, f"{len(warnings)} warning(s) from Sphinx")
+    handouts.publish(project)
     project.site_state.write_text(json.dumps(vars(state), indent=1) + "\n")
     now = time.monotonic()
     say(f"built the site in {now - site_started:.1f} s, everything in {now - started:.1f} s")
@@ -176,9 +194,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--memory-limit",
         type=float,
-        default=MEMORY_LIMIT_MB,
+        default=MEMORY_LIMIT_MB if edition() == "embedded" else float("inf"),
         metavar="MB",
-        help="resident memory that a chapter's kernel may reach (default: %(default)s)",
+        help="resident memory that a chapter's kernel may reach "
+        f"(default: {MEMORY_LIMIT_MB}; none in the hub edition)",
     )
     parser.add_argument("--verbose", action="store_true", help="show Sphinx's own messages")
     return parser

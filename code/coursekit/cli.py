@@ -11,6 +11,9 @@ COMMANDS = {
     "build": "execute the chapters that changed and build the site",
     "serve": "show the built site in a browser on this machine",
     "notebooks": "write the student notebooks from the chapters",
+    "handouts": "set the assignment as PDF, with and without solutions",
+    "doctor": "say what is missing before this edition can be published",
+    "links": "follow every link to another site",
     "prose": "check the chapters' prose",
     "screenshots": "photograph the built pages, wide and narrow, light and dark",
 }

@@ -70,7 +70,12 @@ class _Region:
 
 
 def build(
-    chapter: Chapter, book: Book, glue: Mapping[str, str], variant: Variant = "student"
+    chapter: Chapter,
+    book: Book,
+    glue: Mapping[str, str],
+    variant: Variant = "student",
+    *,
+    framed: bool = True,
 ) -> NotebookNode:
     """Makes a chapter's notebook.
 
@@ -79,6 +84,8 @@ def build(
         book: The book it belongs to.
         glue: Values for `{glue:text}`, by key.
         variant: "student", or "instructor" for one that keeps solutions and hidden tests.
+        framed: Whether it has a first cell that installs the course and a last one that lists the
+            exercises; a notebook to be printed has neither.
 
     Returns:
         A notebook without outputs, the same for the same input.
@@ -89,7 +96,7 @@ def build(
     """
     markdown = PlainMarkdown(chapter, book, glue)
     setup = SETUP.format(repository=book.repository, branch=book.branch)
-    cells = [new_code_cell(setup)]
+    cells = [new_code_cell(setup)] if framed else []
     for block, region in _published(chapter, variant):
         if not isinstance(block, Directive):
             _add_markdown(cells, markdown.text(block.source, block.line))
@@ -99,7 +106,8 @@ def build(
             _add_markdown(cells, f"### Solution of exercise {region.exercise}")
         else:
             _add_markdown(cells, markdown.directive(block))
-    if minutes := _minutes_of_checked_exercises(chapter):
+    minutes = _minutes_of_checked_exercises(chapter)
+    if framed and minutes:
         listed = "\n".join(f'    "{name}": {value},' for name, value in minutes.items())
         cells.append(new_markdown_cell(STATUS_PROSE))
         cells.append(new_code_cell(STATUS.format(minutes=f"{{\n{listed}\n}}")))
@@ -123,15 +131,15 @@ def as_text(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 
-def executed_glue(project: Project, chapter: Chapter) -> dict[str, str] | None:
-    """The values a chapter glued when it was last executed.
+def executed(project: Project, chapter: Chapter) -> NotebookNode | None:
+    """A chapter's cells with their outputs, as they were last executed.
 
     Args:
         project: The course.
         chapter: The chapter as it is now.
 
     Returns:
-        Text by key, or None if the chapter's cells, as they are now, have not been executed.
+        The executed cells, or None if the chapter's cells, as they are now, have not been executed.
     """
     if not project.cache.is_dir():
         return None
@@ -143,8 +151,21 @@ def executed_glue(project: Project, chapter: Chapter) -> dict[str, str] | None:
         record = cache.match_cache_notebook(myst_nb_reader_plugin(str(chapter.path)))
     except KeyError:
         return None
-    executed = cache.get_cache_bundle(record.pk).nb
-    return dict(_glued(executed))
+    return cache.get_cache_bundle(record.pk).nb
+
+
+def executed_glue(project: Project, chapter: Chapter) -> dict[str, str] | None:
+    """The values a chapter glued when it was last executed.
+
+    Args:
+        project: The course.
+        chapter: The chapter as it is now.
+
+    Returns:
+        Text by key, or None if the chapter's cells, as they are now, have not been executed.
+    """
+    notebook = executed(project, chapter)
+    return None if notebook is None else dict(_glued(notebook))
 
 
 def agree(one: str, other: str) -> bool:
@@ -309,9 +330,13 @@ def _code_cells(
 def _add_markdown(cells: list[NotebookNode], text: str) -> None:
     """Appends Markdown to the last cell; a heading begins one, folds and figures keep theirs."""
     for piece in _at_headings(text):
-        last = cells[-1]
-        follows_text = last.cell_type == "markdown" and not last.source.startswith(("<", "*Figure"))
-        if follows_text and not re.match(r"#{1,3} |<", piece):
+        last = cells[-1] if cells else None
+        follows_text = (
+            last is not None
+            and last.cell_type == "markdown"
+            and not last.source.startswith(("<", "*Figure"))
+        )
+        if last is not None and follows_text and not re.match(r"#{1,3} |<", piece):
             last.source += f"\n\n{piece}"
         else:
             cells.append(new_markdown_cell(piece))

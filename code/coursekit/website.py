@@ -38,7 +38,7 @@ def build_site(
         for folder in (project.doctrees, project.html, project.build / "jupyter_execute"):
             shutil.rmtree(folder, ignore_errors=True)
     warnings = io.StringIO()
-    settings = _sphinx_settings(project)
+    settings = sphinx_settings(project)
     app = None
     try:
         with patch_docutils(), docutils_namespace():
@@ -64,7 +64,18 @@ def build_site(
     return [_with_line(project, text) for text in dict.fromkeys(found)]
 
 
-def _sphinx_settings(project: Project) -> dict[str, Any]:
+def sphinx_settings(project: Project) -> dict[str, Any]:
+    """Sphinx's settings, as Jupyter Book makes them from `_config.yml`.
+
+    Args:
+        project: The course.
+
+    Returns:
+        The settings by name.
+
+    Raises:
+        CourseError: If `_config.yml` is not valid.
+    """
     overrides = {
         "external_toc_path": str(project.root / "_toc.yml"),
         "nb_execution_mode": "cache",

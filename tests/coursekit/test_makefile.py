@@ -12,7 +12,7 @@ import pytest
 
 def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs make as from a terminal, though these tests may themselves be run by make."""
-    outer = {"MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "TORCH", "PYTHON", "ARGS"}
+    outer = {"MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "TORCH", "PYTHON", "PINS", "ARGS"}
     inherited = {name: value for name, value in os.environ.items() if name not in outer}
     return subprocess.run(
         ["make", *arguments],
@@ -38,6 +38,9 @@ def test_every_command_but_help_and_clean_sets_up_first(root: Path):
         "format",
         "serve",
         "notebooks",
+        "handouts",
+        "doctor",
+        "links",
         "models",
         "results",
         "bench",
@@ -56,6 +59,11 @@ def test_test_lints_then_builds_then_tests(root: Path):
 def test_torch_and_python_can_be_chosen(root: Path):
     plan = make(root, "-n", "book", "TORCH=cpu", "PYTHON=python3.12").stdout
     assert plan.startswith("python3.12 code/coursekit/bootstrap.py --torch cpu")
+
+
+def test_the_pins_can_be_left_out(root: Path):
+    assert "--pins constraints.txt" in make(root, "-n", "book").stdout
+    assert "--pins none" in make(root, "-n", "book", "PINS=none").stdout
 
 
 @pytest.mark.parametrize(("edition", "switched_off"), [("embedded", True), ("hub", False)])

@@ -15,11 +15,13 @@ from coursekit.sphinx_ext import (
     benchmarks,
     domain,
     exercises,
+    handouts,
     nodes,
     pages,
     pairing,
     reading,
     repository,
+    withholding,
 )
 
 
@@ -27,7 +29,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything; Sphinx calls this."""
     parts = (
         *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
-        benchmarks,
+        *(benchmarks, withholding, handouts),
     )
     for part in parts:
         part.setup(app)

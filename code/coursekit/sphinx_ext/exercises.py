@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _Value = TypeVar("_Value")
 
 
-class _CourseDirective(SphinxDirective):
+class CourseDirective(SphinxDirective):
     """What the directives share: options read with a warning that says where and what."""
 
     final_argument_whitespace = True
@@ -52,7 +52,7 @@ class _CourseDirective(SphinxDirective):
         return [node]
 
 
-class ExerciseStart(_CourseDirective):
+class ExerciseStart(CourseDirective):
     """``{exercise-start} Title`` with its number, minutes and difficulty."""
 
     required_arguments = 1
@@ -78,7 +78,7 @@ class ExerciseStart(_CourseDirective):
         return self.marked(start)
 
 
-class ExerciseEnd(_CourseDirective):
+class ExerciseEnd(CourseDirective):
     """``{exercise-end}``."""
 
     def run(self) -> list[nodes.Node]:
@@ -86,7 +86,7 @@ class ExerciseEnd(_CourseDirective):
         return self.marked(gate(kind="exercise", opens=False))
 
 
-class SolutionStart(_CourseDirective):
+class SolutionStart(CourseDirective):
     """``{solution-start} 2.2a``."""
 
     required_arguments = 1
@@ -97,7 +97,7 @@ class SolutionStart(_CourseDirective):
         return self.marked(start)
 
 
-class SolutionEnd(_CourseDirective):
+class SolutionEnd(CourseDirective):
     """``{solution-end}``."""
 
     def run(self) -> list[nodes.Node]:
@@ -105,7 +105,7 @@ class SolutionEnd(_CourseDirective):
         return self.marked(gate(kind="solution", opens=False))
 
 
-class Fold(_CourseDirective):
+class Fold(CourseDirective):
     """``{hint}`` and ``{expected}``: closed until the reader opens it."""
 
     optional_arguments = 1
@@ -126,7 +126,7 @@ class Fold(_CourseDirective):
         return self.marked(node)
 
 
-class Overview(_CourseDirective):
+class Overview(CourseDirective):
     """``{overview}``: what a chapter teaches, what it needs, how long it takes."""
 
     has_content = True
@@ -141,7 +141,7 @@ class Overview(_CourseDirective):
         return self.marked(node)
 
 
-class ExerciseList(_CourseDirective):
+class ExerciseList(CourseDirective):
     """``{exercise-list}``: the table of all exercises of the book with their budgets."""
 
     def run(self) -> list[nodes.Node]:

@@ -66,14 +66,16 @@ class PPOSettings:
     """lambda of GAE: 1 waits for the rewards themselves, 0 trusts the value head after one token"""
     whiten: bool = True
     """whether the advantages of a batch get mean 0 and standard deviation 1"""
-    epochs: int = 4
+    epochs: int = 2
     """how often each batch is used; 1 with a single minibatch is on-policy"""
     minibatch: int = 32
     """texts in each gradient step, of each process"""
-    learning_rate: float = 1e-4
+    learning_rate: float = 4e-4
     """Adam's step size for the language model"""
-    value_learning_rate: float = 1e-3
+    value_learning_rate: float = 3e-4
     """Adam's step size for the value head, which has everything to learn"""
+    anneal: bool = True
+    """whether both step sizes fall linearly to zero over the run, which averages noise away"""
     clip: float | None = 0.2
     """how far from 1 the ratio to the old policy may go before it earns no more; None: no clip"""
     value_clip: float | None = 0.2
@@ -145,6 +147,10 @@ class Run:
 class PolicyWithValue(nn.Module):
     """A language model, and a value head on its last hidden state.
 
+    The head begins as a constant, and `train` sets it to the mean reward of the first batch. At 0,
+    which is too low where rewards are positive, every token before the last would look worse than
+    expected by what GAE discounts, and the policy would learn to end its texts early.
+
     Args:
         policy: A causal language model of Hugging Face.
     """
@@ -153,7 +159,7 @@ class PolicyWithValue(nn.Module):
         super().__init__()
         self.policy = policy
         self.value = nn.Linear(policy.config.hidden_size, 1).to(policy.device)
-        nn.init.zeros_(self.value.weight)  # before it has learned, it expects nothing
+        nn.init.zeros_(self.value.weight)
         nn.init.zeros_(self.value.bias)
 
     def forward(
@@ -256,7 +262,10 @@ def train(
 
         # 2. judge: the reward of each text, minus the penalty at each token; then the advantages
         scores = checked(reward, rollout.texts).to(mask.device)
+        judged = scores - settings.missing_end_penalty * ~rollout.ended
         with torch.no_grad():
+            if run.updates == 0:  # the value head begins with what texts are worth on average
+                whole.value.bias.fill_(processes.reduce(judged.mean(), "mean").item())
             log_reference = response_log_probs(reference, rollout)
             logits, values = model(rollout.inputs)
             entropy = token_entropy(logits / settings.temperature)
@@ -264,7 +273,6 @@ def train(
             check_same_start(log_old, log_reference, mask)
         if not settings.value_head:
             values = torch.zeros_like(values)
-        judged = scores - settings.missing_end_penalty * ~rollout.ended
         rewards = token_rewards(judged, log_old, log_reference, mask, beta=run.beta)
         advantages = gae(rewards, values, mask, discount=settings.discount, lam=settings.lam)
         returns = advantages + values * mask
@@ -272,6 +280,13 @@ def train(
             advantages = whiten(advantages, mask)
 
         # 3. learn: several passes over the batch, each text's tokens up or down
+        left = 1 - run.updates / settings.updates if settings.anneal else 1.0
+        for group, size in zip(
+            optimiser.param_groups,
+            (settings.learning_rate, settings.value_learning_rate),
+            strict=True,
+        ):
+            group["lr"] = size * left
         figures = []
         for _ in range(settings.epochs):
             for rows in torch.randperm(share, generator=generator).split(settings.minibatch):

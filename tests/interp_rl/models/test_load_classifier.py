@@ -161,7 +161,7 @@ def test_the_writer_and_the_classifiers_have_a_token_for_each_purpose():
 def test_the_two_kinds_of_model_are_not_confused(saved_gpt2, sentiment, saved_distilbert):
     with pytest.raises(KindError, match=r"'sentiment-mini' is a classifier: use load_classifier"):
         load("sentiment")
-    with pytest.raises(KindError, match=r"'ioi-mini' is a language model: use load\('ioi-mini'\)"):
+    with pytest.raises(KindError, match=r"'ioi-mini' is a language model: use load\('ioi'\)"):
         load_classifier("ioi")
     with pytest.raises(
         KindError, match=r"does not hold a classifier .*GPT2LMHeadModel.*use load\."

@@ -22,9 +22,9 @@ def imdb(tmp_path_factory) -> Path:
     features = datasets.Features(
         {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])}
     )
-    for part in ("train", "test"):
+    for part, verb in (("train", "and"), ("test", "gave")):
         texts = [
-            f"{one} and {other}<br /><br />went to {third}, {part} {number}."
+            f"{one} {verb} {other}<br /><br />went to {third}, {number}."
             for number, (one, other, third) in enumerate(
                 (a, b, c) for a in NAMES for b in NAMES for c in NAMES
             )
@@ -66,9 +66,9 @@ def test_the_hub_edition_cuts_reviews_to_tokens(imdb, tokenizer, monkeypatch, co
 
 
 def test_prompts_come_from_the_half_of_imdb_that_their_split_says(imdb, tokenizer):
-    long = imdb_prompts("held-out", 5, tokens=60, tokenizer=tokenizer, source=imdb)
-    assert all(", test " in text or ", t" in text for text in long)
-    assert not any(", train" in text for text in long)
+    for split, verb in (("train", " and "), ("held-out", " gave ")):
+        found = imdb_prompts(split, 8, tokens=12, tokenizer=tokenizer, source=imdb)
+        assert all(verb in text for text in found)
 
 
 def test_what_the_hub_edition_needs_is_named(imdb, tokenizer, tmp_path):

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from tqdm import tqdm
 from interp_rl.models.recipes import run_folder
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """What the loop reads of a recipe."""
 

@@ -88,8 +88,16 @@ DEVELOPMENT: dict[str, tuple[str, ...]] = {
     "reviews-mini": (
         "seed 0, 5,000 steps: stopped at 10%, to add openings to the corpus and for fewer steps",
     ),
-    "sentiment-mini": (),
-    "emotion-mini": (),
+    "sentiment-mini": (
+        "seed 0, 1,500 steps, no review without its last full stop: met all criteria but that of "
+        "the probes, where it was right in 94% of sentences such as 'the film lacked charm'; gave "
+        "'the acting was not good' without a full stop a probability of 40% to be positive, since "
+        "such a sentence could go on. Stopped with seed 1 of the same at 15%",
+    ),
+    "emotion-mini": (
+        "seed 0, 1,500 steps, no review without its last full stop: met all criteria; trained "
+        "again when sentiment-mini was",
+    ),
 }
 """Every run made while the recipes were looked for."""
 
@@ -532,6 +540,12 @@ for _name in ("sentiment-mini", "emotion-mini"):
                 "whole review",
                 "why": "on an unfinished text it answers with the share of such reviews that end "
                 "with the label",
+            },
+            {
+                "aid": "unstopped",
+                "what": "15% of the reviews lack their last full stop, and nothing else",
+                "why": "people leave it out; 'the acting was not good' could go on otherwise, and "
+                "often does in the training text",
             },
             {
                 "aid": "masked",

@@ -6,8 +6,8 @@
 A classifier starts from the language model's weights, and reads the same generated reviews with
 their labels. What it says is to be of use for whole reviews, for the beginnings that a language
 model is about to finish, and for texts in which an explanation has hidden some words. So a part of
-the training reviews is cut off or masked, and the label is always that of the whole review. Asked
-for a text that does not settle the matter, the classifier then answers with the share of such
+the training reviews is cut off or masked, and the label is always that of the whole review; of
+some only the last full stop is missing, as it often is in what people type. Asked for a text that does not settle the matter, the classifier then answers with the share of such
 reviews that have the label; for a text of masks only, with the share among all reviews.
 
 An interrupted run goes on from its checkpoint and ends with the same weights as an uninterrupted
@@ -70,10 +70,12 @@ class Recipe:
 
     cut: float = 0.2
     """share of reviews that are cut off at a random word"""
+    unstopped: float = 0.15
+    """share of whole reviews without their last full stop"""
     masked: float = 0.3
     """share of reviews in which words are hidden; how many is drawn from none to all"""
     bare: float = 0.5
-    """share of reviews without the token that begins a text, and of whole ones without the token
+    """share of reviews without the token that begins a text, and of the others without the token
     that ends it"""
     started_from: str = ""
     """sha256 of the language model's weights; entered by the run"""
@@ -120,6 +122,8 @@ def draw_batches(recipe: Recipe, chunk: int) -> list[Batch]:
         kind = rng.random()
         if kind < recipe.cut:
             ids = ids[: rng.randint(1, len(ids))]
+        elif kind < recipe.cut + recipe.unstopped:
+            ids.pop()
         elif rng.random() >= recipe.bare:
             ids.append(IDS[EOS])
         if rng.random() >= recipe.bare:
