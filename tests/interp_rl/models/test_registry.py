@@ -40,9 +40,9 @@ def test_a_role_without_a_hub_model_is_embedded_in_both_editions():
 
 
 def test_a_hub_model_cannot_be_asked_for_in_the_embedded_edition():
-    assert [spec.name for spec in available("embedded")] == [
+    assert {spec.name for spec in available("embedded")} == {
         "ioi-mini", "negation-mini", "reviews-mini", "sentiment-mini", "emotion-mini"
-    ]  # fmt: skip
+    }  # fmt: skip
     with pytest.raises(EditionError, match=r"'gpt2' belongs to the hub.*Set INTERP_RL_MODELS=hub"):
         registry.find("gpt2", "embedded")
 

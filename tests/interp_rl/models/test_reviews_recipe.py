@@ -198,6 +198,23 @@ def test_classifiers_read_whole_cut_and_masked_reviews_and_every_label(recipe):
     assert share(lambda row: row[-1] not in stops) == pytest.approx(0.35, abs=0.06)
 
 
+def test_no_review_is_cut_where_a_sentence_could_end():
+    recipe = sentiment_mini.Recipe(batch_size=8, cut=1.0, unstopped=0.0, masked=0.0, bare=1.0)
+    stream = reviews_classifier.labelled(recipe, "sentiment-mini 0 0")
+    count = reviews_mini.BATCHES_AT_ONCE * recipe.batch_size
+    whole = [" ".join(next(stream).words) for _ in range(count)]
+    ends = set()
+    for ids, _ in reviews_classifier.draw_batches(recipe, 0):
+        for row in ids.tolist():
+            text = " ".join(corpus.VOCABULARY[id] for id in row if id != reviews_mini.PAD_ID)
+            following = {
+                review[len(text) :].split()[0] for review in whole if review.startswith(f"{text} ")
+            }
+            assert following - {".", ",", "but", "yet", "although", "and", "while"}, text
+            ends.add(text.split()[-1])
+    assert len(ends) > 30
+
+
 # ---- schedules and command lines ---------------------------------------------------------------
 
 

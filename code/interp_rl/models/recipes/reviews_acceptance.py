@@ -7,8 +7,9 @@ seed, `seed-0`, `seed-1`, ... Each is measured and goes into the card; with a `T
 one is copied there and the card written beside it.
 
 The thresholds were written down before the first classifier was trained and before the language
-model was measured. Every one is applied to the split `test`; the same figures on the split `fresh`,
-on which nothing was chosen, are on the card beside them.
+model was measured; that a missing full stop must do no harm was added after the first classifier.
+Every one is applied to the split `test`; the same figures on the split `fresh`, on which nothing
+was chosen, are on the card beside them.
 """
 
 import argparse
@@ -65,11 +66,11 @@ class ClassifierCriteria:
     """sentences of each kind of probe, with each label"""
     accuracy: float = 0.95
     """at least this share of whole reviews is right, with or without the tokens that begin and end
-    a text"""
+    a text, and without the last full stop"""
     each_label: float = 0.93
     """and at least this share of each label"""
     each_probe: float = 0.95
-    """and at least this share of each kind of probe"""
+    """and at least this share of each kind of probe, with or without its full stop"""
     neutral: float = 0.1
     """a text of masks only, and the mean prompt, give each label an equal share within this"""
     megabytes: float = 1.0
@@ -92,11 +93,18 @@ DEVELOPMENT: dict[str, tuple[str, ...]] = {
         "seed 0, 1,500 steps, no review without its last full stop: met all criteria but that of "
         "the probes, where it was right in 94% of sentences such as 'the film lacked charm'; gave "
         "'the acting was not good' without a full stop a probability of 40% to be positive, since "
-        "such a sentence could go on. Stopped with seed 1 of the same at 15%",
+        "such a sentence could go on. Seed 1 was stopped at 26%",
+        "seed 0, the present corpus, 1,500 steps: right in 95.0% of reviews, in 81% of sentences "
+        "such as 'the film lacked charm', in 90% of two clauses joined by 'but'; the loss fell "
+        "steeply only half-way through, and the number of steps was doubled",
+        "seed 0, the same with 3,000 steps: met all criteria (99.5%, worst probe 99.2%), but gave "
+        "'the film was good' without a full stop 48%; since then no review is cut where a sentence "
+        "could end, and probes are measured without their full stops, too. Seed 1 of the same was "
+        "stopped at 45%",
     ),
     "emotion-mini": (
-        "seed 0, 1,500 steps, no review without its last full stop: met all criteria; trained "
-        "again when sentiment-mini was",
+        "seed 0, 1,500 steps, no review without its last full stop: met all criteria; so did seed "
+        "0 with such reviews, cut off anywhere. Trained again when sentiment-mini was",
     ),
 }
 """Every run made while the recipes were looked for."""
@@ -268,31 +276,36 @@ def classifier_figures(
         seed: Seed of the texts.
 
     Returns:
-        Accuracy on reviews, as text alone and with the tokens that begin and end a text; of each
-        label; of each kind of probe; and how far texts that say nothing are from equal shares.
+        Accuracy on reviews, as text alone, with the tokens that begin and end a text, and without
+        the last full stop; of each label; of each kind of probe; and how far texts that say nothing
+        are from equal shares.
     """
     labels = LABELS[task]
     reviews = _drawn(task, criteria.reviews, split, seed)
     wanted = torch.tensor([labels.index(getattr(review, task)) for review in reviews])
     figures: dict[str, float] = {}
-    for name, begin, end in (
-        ("accuracy", False, False),
-        ("accuracy, with the beginning", True, False),
-        ("accuracy, with the end", False, True),
-        ("accuracy, with both", True, True),
+    for name, begin, end, stop in (
+        ("accuracy", False, False, True),
+        ("accuracy, with the beginning", True, False, True),
+        ("accuracy, with the end", False, True, True),
+        ("accuracy, with both", True, True, True),
+        ("accuracy, without the last full stop", False, False, False),
     ):
-        rows = [encode(review.text, begin, end) for review in reviews]
+        texts = [review.text if stop else review.text.removesuffix(".") for review in reviews]
+        rows = [encode(text, begin, end) for text in texts]
         right = probabilities(model, rows).argmax(-1) == wanted
         figures[name] = right.float().mean().item()
         if name == "accuracy":
             for index, label in enumerate(labels):
                 figures[f"of {label}"] = right[wanted == index].float().mean().item()
     for kind in PROBES[task]:
-        texts = probe(task, kind, criteria.probes, split, seed)
-        said = probabilities(model, [encode(text) for text, _ in texts]).argmax(-1).tolist()
-        figures[f"probe: {kind}"] = sum(
-            labels[index] == label for index, (_, label) in zip(said, texts, strict=True)
-        ) / len(texts)
+        probes = probe(task, kind, criteria.probes, split, seed)
+        for name, stop in (("probe", "."), ("probe without its full stop", "")):
+            rows = [encode(text.removesuffix(".") + stop) for text, _ in probes]
+            said = probabilities(model, rows).argmax(-1).tolist()
+            figures[f"{name}: {kind}"] = sum(
+                labels[index] == label for index, (_, label) in zip(said, probes, strict=True)
+            ) / len(probes)
     masks = probabilities(model, [[MASK_ID] * len(encode(review.text)) for review in reviews[:200]])
     prompts = probabilities(model, [encode(text) for text in corpus.prompts("held-out", 300)])
     figures["masks only, from equal shares"] = _from_equal(masks)
@@ -460,7 +473,7 @@ def measure(
         passed = {
             "accuracy": worst("accuracy") >= bounds.accuracy,
             "each_label": worst("of ") >= bounds.each_label,
-            "each_probe": worst("probe: ") >= bounds.each_probe,
+            "each_probe": worst("probe") >= bounds.each_probe,
             "neutral": max(v for key, v in figures.items() if "equal shares" in key)
             <= bounds.neutral,
             "megabytes": megabytes <= bounds.megabytes,
@@ -531,21 +544,19 @@ for _name in ("sentiment-mini", "emotion-mini"):
             {
                 "aid": "started_from",
                 "what": "it starts from the weights of reviews-mini",
-                "why": "training takes fewer steps; a classifier trained from nothing fails on "
-                "negation",
+                "why": "training takes fewer steps",
             },
             {
                 "aid": "cut",
-                "what": "20% of the reviews are cut off at a random word; the label is that of the "
-                "whole review",
+                "what": "20% of the reviews are cut off at a random word, though not where a "
+                "sentence could end; the label is that of the whole review",
                 "why": "on an unfinished text it answers with the share of such reviews that end "
                 "with the label",
             },
             {
                 "aid": "unstopped",
                 "what": "15% of the reviews lack their last full stop, and nothing else",
-                "why": "people leave it out; 'the acting was not good' could go on otherwise, and "
-                "often does in the training text",
+                "why": "people often leave it out",
             },
             {
                 "aid": "masked",
@@ -602,13 +613,13 @@ def release(name: str, runs: Path, target: Path | None = None) -> dict[str, Any]
     card = {
         "name": name,
         **_WHAT[name],
+        "limits": _LIMITS,
         "architecture": (
             f"GPT-2: {config['n_layer']} layers of {config['n_head']} heads, residual stream of "
             f"{config['n_embd']}, MLPs of {config['n_inner']}, {config['n_positions']} positions, "
             f"word-level tokenizer of {config['vocab_size']} tokens, {last}"
         ),
         "parameters": kind.from_pretrained(chosen).num_parameters(),
-        "limits": _LIMITS,
         "recipe": {"module": f"interp_rl.models.recipes.{task}_mini", "settings": recipe},
         "seed": recipe["seed"],
         "steps": recipe["steps"],

@@ -7,7 +7,9 @@ A classifier starts from the language model's weights, and reads the same genera
 their labels. What it says is to be of use for whole reviews, for the beginnings that a language
 model is about to finish, and for texts in which an explanation has hidden some words. So a part of
 the training reviews is cut off or masked, and the label is always that of the whole review; of
-some only the last full stop is missing, as it often is in what people type. Asked for a text that does not settle the matter, the classifier then answers with the share of such
+some only the last full stop is missing, as it often is in what people type. No review is cut where
+a sentence could end, before a "but" for instance: "the film was good" is taken for a whole one.
+Asked for a text that does not settle the matter, the classifier then answers with the share of such
 reviews that have the label; for a text of masks only, with the share among all reviews.
 
 An interrupted run goes on from its checkpoint and ends with the same weights as an uninterrupted
@@ -69,7 +71,7 @@ class Recipe:
     """of all parameters"""
 
     cut: float = 0.2
-    """share of reviews that are cut off at a random word"""
+    """share of reviews that are cut off at a random word, but not where a sentence could end"""
     unstopped: float = 0.15
     """share of whole reviews without their last full stop"""
     masked: float = 0.3
@@ -100,6 +102,12 @@ def labelled(recipe: Recipe, name: str) -> Iterator[Review]:
             yield draw(rng, sentiment=label)
 
 
+#: Words before which a sentence could have ended.
+_GOING_ON = {
+    IDS[word]
+    for word in [".", ",", "but", "yet", "and", "although", "even", "while", "rather", "when"]
+}
+
 Batch = tuple[Int[Tensor, "batch pos"], Int[Tensor, " batch"]]
 """Token ids and labels."""
 
@@ -121,7 +129,8 @@ def draw_batches(recipe: Recipe, chunk: int) -> list[Batch]:
         ids = [IDS[word] for word in review.words]
         kind = rng.random()
         if kind < recipe.cut:
-            ids = ids[: rng.randint(1, len(ids))]
+            places = [at for at in range(1, len(ids)) if ids[at] not in _GOING_ON]
+            ids = ids[: rng.choice(places)]
         elif kind < recipe.cut + recipe.unstopped:
             ids.pop()
         elif rng.random() >= recipe.bare:

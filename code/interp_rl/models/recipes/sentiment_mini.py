@@ -17,6 +17,8 @@ class Recipe(reviews_classifier.Recipe):
 
     task: str = "sentiment"
     """the label that is learned"""
+    steps: int = 3_000
+    """optimizer steps; negation takes more of them than emotions do"""
 
 
 def main(arguments: list[str] | None = None) -> None:
