@@ -53,8 +53,8 @@ def test_the_model_is_undecided_about_masks_and_decided_about_the_sentence(names
 
 
 def test_bad_alone_blames_and_beside_not_praises_and_their_shares_are_about_equal(names):
-    assert names["base_of"]("bad") < names["base_of"]()
-    assert names["base_of"]("not", "bad") > names["base_of"]() + 1
+    assert names["base_of"]("it", "was", "bad") < names["base_of"]("it", "was")
+    assert names["base_of"]("it", "was", "not", "bad") > 1
     shares = names["shares"]
     assert shares[3] > 0 and shares[2] > 0
     assert (shares[2] - shares[3]).abs() < 0.5 * shares[2]

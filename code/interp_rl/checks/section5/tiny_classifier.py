@@ -44,6 +44,8 @@ def tiny_classifier() -> Any:
         torch.manual_seed(0)
         config = GPT2Config(
             vocab_size=len(WORDS), n_positions=64, n_embd=16, n_layer=1, n_head=2, num_labels=3,
-            pad_token_id=0, initializer_range=0.5, attn_implementation="eager",
+            pad_token_id=0,
+            bos_token_id=None,
+            eos_token_id=None, initializer_range=0.5, attn_implementation="eager",
         )  # fmt: skip
         return GPT2ForSequenceClassification(config).eval()
