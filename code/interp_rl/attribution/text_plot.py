@@ -17,6 +17,7 @@ from torch import Tensor
 
 from interp_rl import plots
 from interp_rl.attribution.attributions import Attribution
+from interp_rl.attribution.text_models import find_output
 from interp_rl.attribution.text_shap import load_shap
 
 
@@ -56,7 +57,7 @@ def text_plot(
     parts = []
     for title, found in rows.items():
         output = outputs[title]
-        index = found.output_names.index(output)
+        index = find_output(output, found.output_names)
         ends = f"base {_number(found.base[index])}, text {_number(found.full[index])}"
         words = "".join(
             _word(word, float(value), limit)

@@ -75,6 +75,11 @@ def test_each_row_may_have_its_own_output(found):
     assert "(anger: base" in picture.svg and "(joy: base" in picture.svg
 
 
+def test_case_does_not_matter_for_an_output(found):
+    picture = text_plot({"one": found}, "ANGER", alt=ALT, unit="log odds")
+    assert picture.table == text_plot({"one": found}, "anger", alt=ALT, unit="log odds").table
+
+
 def test_words_cannot_break_the_page():
     nothing = torch.zeros(1, dtype=torch.double)
     one = Attribution("<b>", ("<b>",), torch.ones(1, 1).double(), nothing, nothing, ("x",), "test")

@@ -32,10 +32,10 @@ def tiny_tokenizer() -> Any:
 
 @cache
 def tiny_classifier() -> Any:
-    """A GPT-2 of one layer with three classes and random weights, in training mode.
+    """A GPT-2 of one layer with three classes and random weights.
 
     Returns:
-        The model; its dropout shows if it is left on.
+        The model, in evaluation mode.
     """
     import torch
     from transformers import GPT2Config, GPT2ForSequenceClassification

@@ -24,7 +24,7 @@ def check_wrap_classifier(fn: Student) -> None:
     model, tokenizer = tiny_classifier(), tiny_tokenizer()
     for texts in (np.array(TEXTS[:1]), np.array(TEXTS)):  # SHAP hands over NumPy arrays of strings
         answer = _as_tensor(fn(texts, model, tokenizer))
-        model.eval()
+        model.eval()  # whatever the answer has done to it
         if isinstance(answer, Tensor) and answer.requires_grad:
             raise Wrong(
                 "Your answer still carries gradients, which SHAP cannot turn into an array: call "
