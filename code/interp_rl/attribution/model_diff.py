@@ -110,7 +110,7 @@ def graft(into: Weights, out_of: Weights, parts: Collection[Part]) -> Weights:
     """
     require_same_shape(into, out_of)
     known = set(all_parts(into))
-    changed: dict[str, Tensor] = {}
+    changed: dict[str, Any] = {}
     for part in parts:
         if part not in known:
             raise ValueError(f"{part} does not exist: the model has layers and heads {into.shape}")
@@ -635,8 +635,10 @@ def row_directions(
     rows = [weights.W_U.T[both] for weights in (before, after)]
     change = rows[1] - rows[0]
     chance = right(change, shuffled=True).quantile(torch.tensor([0.025, 0.975])).tolist()
-    means = [float(right(x, shuffled=False).mean()) for x in (*rows, change)]
-    return RowDirections(*means, chance=(chance[0], chance[1]))
+    of_base, of_tuned, of_change = (
+        float(right(x, shuffled=False).mean()) for x in (*rows, change)
+    )
+    return RowDirections(of_base, of_tuned, of_change, (chance[0], chance[1]))
 
 
 def _accuracy(

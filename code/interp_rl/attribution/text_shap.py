@@ -109,7 +109,8 @@ def explain(
         f: The model.
         text: The text; its tokens are the players.
         mask: The token that stands for an absent one.
-        method: See `METHODS`.
+        method: See `METHODS`; ``auto`` is ``exact`` for up to `MOST_PLAYERS` tokens and
+            ``permutation`` beyond, and the attribution says which it was.
         max_evals: How many masked texts may be run: for `permutation` 2n+1 for each random order of
             n tokens, ten orders if left out; for `partition` as many as it takes if left out.
         seed: Seed of the random orders.
@@ -128,6 +129,8 @@ def explain(
     tokens = read_text(f.tokenizer, text)
     masker = text_masker(f.tokenizer, mask, grouped=method == "partition")
     n = len(tokens)
+    if method == "auto":
+        method = "exact" if n <= MOST_PLAYERS else "permutation"
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}: the methods are {', '.join(METHODS)}")
     names = list(f.output_names)

@@ -297,6 +297,8 @@ def test_a_text_too_long_to_enumerate_is_told_what_to_do(emotion):
     with pytest.raises(TooManyPlayersError, match=r'20 tokens.*"permutation"'):
         explain(emotion, text, mask=MASK)
     assert len(explain(emotion, text, mask=MASK, method="permutation").words) == 20
+    assert "random orders" in explain(emotion, text, mask=MASK, method="auto").method
+    assert "all coalitions" in explain(emotion, TEXT, mask=MASK, method="auto").method
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n"])
