@@ -635,9 +635,7 @@ def row_directions(
     rows = [weights.W_U.T[both] for weights in (before, after)]
     change = rows[1] - rows[0]
     chance = right(change, shuffled=True).quantile(torch.tensor([0.025, 0.975])).tolist()
-    of_base, of_tuned, of_change = (
-        float(right(x, shuffled=False).mean()) for x in (*rows, change)
-    )
+    of_base, of_tuned, of_change = (float(right(x, shuffled=False).mean()) for x in (*rows, change))
     return RowDirections(of_base, of_tuned, of_change, (chance[0], chance[1]))
 
 

@@ -32,7 +32,7 @@ def check_compare_models(fn: Student) -> None:
     if not callable(answer):
         raise Wrong("Return a function of texts, such as `lambda texts: ...`.", got=show(answer))
     change = Student(answer)
-    for texts in (TEXTS[:1], TEXTS, TEXTS[::-1]):
+    for texts in (TEXTS, TEXTS[:1], TEXTS[::-1]):
         tuned, base = _tuned(texts), _base(texts)
         mistakes = {
             "You subtract the wrong way round: what training added is tuned minus base.": (

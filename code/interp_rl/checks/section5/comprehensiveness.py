@@ -35,7 +35,7 @@ def _f(texts: list[str]) -> Float[Tensor, "text output"]:
         raise TypeError("f takes a list of texts, not one text: f([text])")
     totals = []
     for words in (str(text).split() for text in texts):
-        total = 1.0 + sum(WORTH.get(word, 0.0) for word in words)
+        total = 1.4 + sum(WORTH.get(word, 0.0) for word in words)
         total -= 0.75 * ("great" in words and "good" in words)  # praise twice is less than twice
         total -= 0.125 * len(words)  # a deleted word can be told from a masked one
         totals.append([total])

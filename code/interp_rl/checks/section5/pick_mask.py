@@ -6,13 +6,13 @@ from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, show
 
-CANDIDATES = ["[PAD]", "...", "[MASK]", "the"]
+CANDIDATES = ["[PAD]", "...", "[MASK]", "film", "the"]
 """The masks of the check."""
 
-ONE = {"[PAD]": -4.0, "...": 0.1, "[MASK]": 0.9, "the": 2.5}
+ONE = {"[PAD]": -4.0, "...": 0.1, "[MASK]": 0.9, "film": 0.5, "the": 2.5}
 """Log odds of a text of one mask."""
 
-SLOPE = {"[PAD]": -0.8, "...": 1.1, "[MASK]": -0.2, "the": 0.3}
+SLOPE = {"[PAD]": -0.8, "...": 1.1, "[MASK]": -0.2, "film": 0.0, "the": 0.3}
 """How they change with each further mask."""
 
 
