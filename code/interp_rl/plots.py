@@ -218,6 +218,26 @@ def picture(svg: str, *, alt: str, data: Table | None = None, scale: float = 1.5
     return Picture(re.sub(r"\s*\n\s*", "\n", text), alt, table)
 
 
+def html_picture(body: str, *, alt: str, data: Table) -> Picture:
+    """Makes a picture of HTML, such as a text with coloured words.
+
+    Args:
+        body: HTML in colours that suit a light and a dark page.
+        alt: What it shows and what to conclude from it.
+        data: The numbers behind it.
+
+    Returns:
+        The picture.
+
+    Raises:
+        ValueError: If the alternative text is missing or too short, or if the columns of `data`
+            differ in length.
+    """
+    label = html.escape(_checked_alt(alt))
+    group = f'<div role="group" aria-label="{label}" style="color:inherit">{body}</div>'
+    return Picture(group, _checked_alt(alt), _table(data))
+
+
 def _checked_alt(alt: str) -> str:
     alt = " ".join(alt.split())
     if len(alt) < MINIMUM_ALT:

@@ -5,29 +5,35 @@ through everything that comes after. Which run is the base and which the source 
 
 - base clean, source corrupted: what breaks if this activation loses the information;
 - base corrupted, source clean: what this activation alone restores.
+
+The two runs may also be runs of two models on the same prompts (`patch_writes`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_rl.ioi.activations import (
+    Activations,
     Metric,
     Window,
+    Writes,
+    add_mlp,
     at_end,
     at_positions,
     index_of,
     read_out,
     resume,
     run,
+    writes,
 )
 from interp_rl.ioi.knockouts import Ablator
 from interp_rl.ioi.nodes import Node, indices_of, require_aligned
 from interp_rl.ioi.task import IOIDataset
-from interp_rl.ioi.weights import Model, read_weights
+from interp_rl.ioi.weights import Model, Weights, read_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,3 +147,64 @@ def patch_head_outputs(
     nodes = [[Node(n, head, position)] for n in range(n_layers) for head in range(n_heads)]
     after = ablator.without(nodes).unflatten(0, (n_layers, n_heads))
     return PatchEffects(ablator.model_metric, after, tuple(str(head) for head in range(n_heads)))
+
+
+@dataclass(frozen=True, eq=False)
+class WriteEffects:
+    """What a metric becomes when one head or MLP writes what another run says."""
+
+    before: Float[Tensor, " prompt"]
+    """the metric of the run as it is"""
+    heads: Float[Tensor, "layer head prompt"]
+    """with what one head writes replaced"""
+    mlps: Float[Tensor, "layer prompt"]
+    """with what one MLP writes replaced"""
+
+
+@torch.no_grad()
+def patch_writes(
+    weights: Weights,
+    own: Activations,
+    theirs: Writes,
+    end: Int[Tensor, " prompt"],
+    read: Callable[[Float[Tensor, "*variant prompt d_model"]], Float[Tensor, "*variant prompt"]],
+) -> WriteEffects:
+    """Patches what each head and each MLP writes, one at a time, and lets all behind it follow.
+
+    Args:
+        weights: The model that runs.
+        own: Its run.
+        theirs: What stands in the place of what its heads and MLPs write: `writes` of another run
+            of the same shape, of this model or of another one.
+        end: The position of each prompt at which the metric is read.
+        read: The metric, from the residual stream at `end` after the last layer.
+
+    Returns:
+        The metric for each patch.
+
+    Raises:
+        ValueError: If the other run has another shape.
+    """
+    mine = writes(weights, own)
+    if [w.shape for w in mine.heads] != [w.shape for w in theirs.heads]:
+        raise ValueError(
+            f"the two runs differ in shape: {len(mine.heads)} layers of "
+            f"{tuple(mine.heads[0].shape)} and {len(theirs.heads)} of "
+            f"{tuple(theirs.heads[0].shape)}"
+        )
+    n_prompts, length = own.tokens.shape
+    window, rows = Window.whole(n_prompts, length), torch.arange(n_prompts)
+
+    def metric(resid: Tensor, layer: int) -> Tensor:
+        last = resume(weights, own, resid, window, layer=layer)
+        return read(last[:, rows, end])
+
+    heads, mlps = [], []
+    for layer in range(weights.n_layers):
+        mid, post = own.resid_mid[layer], own.resid_post[layer]
+        change = (theirs.heads[layer] - mine.heads[layer]).movedim(2, 0)  # one head at a time
+        heads.append(metric(add_mlp(weights, layer, mid + change), layer + 1))
+        change = theirs.mlps[layer] - mine.mlps[layer]
+        mlps.append(metric((post + change)[None], layer + 1)[0])
+    before = read(own.resid_post[-1][rows, end])
+    return WriteEffects(before, torch.stack(heads), torch.stack(mlps))

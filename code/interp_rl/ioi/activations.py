@@ -81,6 +81,16 @@ class Activations:
 
 
 @dataclass(frozen=True, eq=False)
+class Writes:
+    """What the heads and the MLP of each layer add to the residual stream."""
+
+    heads: tuple[Float[Tensor, "prompt pos head d_model"], ...]
+    """of each layer, without the constant `b_O`"""
+    mlps: tuple[Stream, ...]
+    """of each layer, with their constant"""
+
+
+@dataclass(frozen=True, eq=False)
 class Window:
     """The positions of each prompt that are computed; each at most once, in ascending order."""
 
@@ -247,6 +257,30 @@ def resume(
         z = _edited(edit, "z", current, _attend(q, k, v, window, elsewhere), window)
         resid = add_mlp(weights, current, add_attention(weights, current, resid, z))
     return resid
+
+
+@torch.no_grad()
+def writes(weights: Weights, streams: Activations) -> Writes:
+    """What each layer's heads and MLP write when they read the given residual streams.
+
+    The streams may be those of another model: then each layer reads what the other model's layers
+    would have given it, so that only its own weights make a difference.
+
+    Args:
+        weights: The model whose layers write.
+        streams: A run of this model, or of another one of the same shape.
+
+    Returns:
+        One tensor for each layer's heads, and one for its MLP.
+    """
+    whole, heads, mlps = Window.whole(*streams.tokens.shape), [], []
+    for layer in range(weights.n_layers):
+        pre, mid = streams.resid_pre[layer][None], streams.resid_mid[layer]
+        q, k, v = _project(weights, layer, pre, whole, None)
+        z = _attend(q, k, v, whole)[0]
+        heads.append(torch.einsum("pqhd,hdm->pqhm", z, weights.W_O[layer]))
+        mlps.append(add_mlp(weights, layer, mid) - mid)
+    return Writes(tuple(heads), tuple(mlps))
 
 
 def layer_norm(

@@ -102,12 +102,14 @@ Model = Union["TransformerBridge", "GPT2LMHeadModel", Weights]
 """What the functions of `interp_rl.ioi` accept as a model."""
 
 
-def read_weights(model: Any) -> Weights:
+def read_weights(model: Any, *, fold_value_biases: bool = True) -> Weights:
     """Reads the weights of a model; the model is left as it is.
 
     Args:
         model: A `TransformerBridge` in compatibility mode (as `models.load_hooked` returns), a
             Hugging Face `GPT2LMHeadModel`, or `Weights`, which are returned as they are.
+        fold_value_biases: False leaves each head its value bias, so that what a head writes is all
+            that its own weights give, its constant included. A bridge has folded them already.
 
     Returns:
         The weights. Changing the model afterwards does not change them.
@@ -125,7 +127,7 @@ def read_weights(model: Any) -> Weights:
         if kind == "TransformerBridge":
             return _from_bridge(model)
         if kind == "GPT2LMHeadModel":
-            return _from_hugging_face(model)
+            return _from_hugging_face(model, fold_value_biases)
     raise TypeError(
         f"a {kind} is not a model that can be read: give a TransformerBridge, a GPT2LMHeadModel or "
         "Weights"
@@ -151,7 +153,7 @@ def _from_bridge(model: Any) -> Weights:
     return Weights(**tensors, epsilon=config.eps, activation=config.act_fn)
 
 
-def _from_hugging_face(model: Any) -> Weights:
+def _from_hugging_face(model: Any, fold_value_biases: bool) -> Weights:
     config, decoder = model.config, model.transformer
     if (
         config.scale_attn_by_inverse_layer_idx
@@ -172,10 +174,12 @@ def _from_hugging_face(model: Any) -> Weights:
         W_Q, W_K, W_V = W.reshape(width, 3, heads, -1).permute(1, 2, 0, 3)
         b_Q, b_K, b_V = b.reshape(3, heads, -1)
         W_O = _centred(block.attn.c_proj.weight)
-        b_O = _centred(block.attn.c_proj.bias) + b_V.flatten() @ W_O
+        b_O = _centred(block.attn.c_proj.bias)
+        if fold_value_biases:
+            b_O, b_V = b_O + b_V.flatten() @ W_O, torch.zeros_like(b_V)
         W_in, b_in = _fold(block.ln_2, block.mlp.c_fc.weight, block.mlp.c_fc.bias)
         W_out, b_out = _centred(block.mlp.c_proj.weight), _centred(block.mlp.c_proj.bias)
-        keep(W_Q=W_Q, b_Q=b_Q, W_K=W_K, b_K=b_K, W_V=W_V, b_V=torch.zeros_like(b_V))
+        keep(W_Q=W_Q, b_Q=b_Q, W_K=W_K, b_K=b_K, W_V=W_V, b_V=b_V)
         keep(W_O=W_O.reshape(heads, -1, width), b_O=b_O)
         keep(W_in=W_in, b_in=b_in, W_out=W_out, b_out=b_out)
 

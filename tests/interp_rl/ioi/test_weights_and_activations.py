@@ -59,6 +59,15 @@ def test_every_part_equals_the_bridge(models, dataset):
     torch.testing.assert_close(logits_of(weights, ours), logits, rtol=1e-5, atol=2e-5)
 
 
+def test_value_biases_may_stay_with_their_heads(models, dataset):
+    plain, _ = models
+    folded, own = read_weights(plain), read_weights(plain, fold_value_biases=False)
+    logits = [logits_of(w, run(w, dataset.tokens)) for w in (folded, own)]
+    torch.testing.assert_close(*logits, rtol=1e-5, atol=5e-5)
+    assert not folded.b_V.any() and own.b_V.any()
+    assert not torch.equal(folded.b_O, own.b_O)
+
+
 def test_a_plain_model_has_the_same_weights_and_keeps_its_own(models, dataset):
     plain, bridge = models
     with torch.no_grad():

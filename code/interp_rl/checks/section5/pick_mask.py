@@ -1,0 +1,112 @@
+"""Check of Exercise 5.1b: the mask whose empty text says least."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp_rl.checks.framework import Student, Wrong, check, show
+
+CANDIDATES = ["[PAD]", "...", "[MASK]", "film", "the"]
+"""The masks of the check."""
+
+ONE = {"[PAD]": -4.0, "...": 0.1, "[MASK]": 0.9, "film": 0.5, "the": 2.5}
+"""Log odds of a text of one mask."""
+
+SLOPE = {"[PAD]": -0.8, "...": 1.1, "[MASK]": -0.2, "film": 0.0, "the": 0.3}
+"""How they change with each further mask."""
+
+
+@check("5.1b", learned="The base value is an answer too; a good mask makes it undecided.")
+def check_pick_mask(fn: Student) -> None:
+    """Checks Exercise 5.1b: the mask with the base value nearest to 0.
+
+    Args:
+        fn: Your function `pick_mask(f, n_tokens, masks)`.
+    """
+    for n_tokens in (5, 2, 9):
+        for masks in (CANDIDATES, CANDIDATES[::-1], ["the", "[PAD]"]):
+            asked: list[str] = []
+
+            def f(texts: list[str], asked: list[str] = asked) -> Float[Tensor, "text output"]:
+                """The stand-in for a classifier: log odds of "positive" in the only column."""
+                if isinstance(texts, str):
+                    raise TypeError("f takes a list of texts, not one text: f([text])")
+                asked += [str(text) for text in texts]
+                return torch.tensor([[_value(str(text))] for text in texts])
+
+            answer = fn(f, n_tokens, list(masks))
+            _judge(answer, n_tokens, masks, asked)
+
+
+def _value(text: str) -> float:
+    words = text.split()
+    if not words or any(word != words[0] for word in words) or words[0] not in ONE:
+        return 5.0  # no text of masks only
+    return ONE[words[0]] + SLOPE[words[0]] * (len(words) - 1)
+
+
+def _judge(answer: object, n_tokens: int, masks: list[str], asked: list[str]) -> None:
+    values = {mask: _value(" ".join([mask] * n_tokens)) for mask in masks}
+    single = {mask: ONE[mask] for mask in masks}
+    right = min(masks, key=lambda mask: abs(values[mask]))
+    if isinstance(answer, str) and answer == right:
+        if not asked:
+            raise Wrong(
+                "Your function returns a mask without asking `f`: on another model another mask "
+                "may be right."
+            )
+        return
+    texts = {"got": show(answer), "expected": f"{right!r}, of base values {_listed(values)}"}
+    if isinstance(answer, int | Tensor) and not isinstance(answer, bool):
+        raise Wrong(
+            "You return the place of the mask in the list. Return the mask itself.", **texts
+        )
+    if isinstance(answer, float):
+        raise Wrong("You return a base value. Return the mask that has it.", **texts)
+    if isinstance(answer, dict | list | tuple):
+        raise Wrong("You return several things. Return the one mask, a string.", **texts)
+    if not isinstance(answer, str) or answer not in masks:
+        if isinstance(answer, str) and answer.split()[:1] == [right]:
+            raise Wrong("You return the masked text. Return the mask that it is made of.", **texts)
+        raise Wrong("Return one of the masks that the function was given.", **texts)
+    joined = [mask for mask in masks if mask * n_tokens in asked and n_tokens > 1]
+    if joined:
+        raise Wrong(
+            "You write the masks without spaces between them, which makes one long word: "
+            '`" ".join([mask] * n_tokens)`.',
+            **texts,
+        )
+    if asked and all(len(text.split()) == 1 for text in asked) and n_tokens > 1:
+        raise Wrong(
+            "You ask `f` about a text of one mask. The base value of a text of n tokens is what "
+            "the model says for n masks.",
+            **texts,
+        )
+    if any(len(text.split()) not in (1, n_tokens) for text in asked):
+        raise Wrong(
+            f"A text of {n_tokens} tokens is masked by {n_tokens} masks; yours have "
+            f"{len(asked[0].split())}.",
+            **texts,
+        )
+    guesses = {
+        "You take the lowest base value, the one that speaks most against the class. Undecided "
+        "means log odds near 0: compare absolute values.": min(values, key=lambda m: values[m]),
+        "You take the highest base value, the one that speaks most for the class. Undecided means "
+        "log odds near 0.": max(values, key=lambda m: values[m]),
+        "You take the base value that is furthest from 0. A mask should say as little as possible: "
+        "take the smallest absolute value.": max(values, key=lambda m: abs(values[m])),
+        "You look for values near 0.5. These are log odds: undecided is 0.": min(
+            values, key=lambda m: abs(values[m] - 0.5)
+        ),
+        "You go by texts of one mask, but the text has more tokens.": min(
+            single, key=lambda m: abs(single[m])
+        ),
+    }
+    for message, mask in guesses.items():
+        if answer == mask:
+            raise Wrong(message, **texts)
+    raise Wrong("Another mask has a base value nearer to 0.", **texts)
+
+
+def _listed(values: dict[str, float]) -> str:
+    return ", ".join(f"{mask!r} {value:+.1f}" for mask, value in values.items())

@@ -1,0 +1,106 @@
+"""Check of Exercise 5b: a Shapley value from the worth of all coalitions."""
+
+from math import factorial
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp_rl.checks.framework import Student, Wrong, check, compare
+
+Game = Float[Tensor, " coalition"]
+"""Worth of each coalition; coalition c contains player i if bit i of c is set."""
+
+
+@check("5b", learned="A token's share is what it adds, averaged over all orders of joining.")
+def check_shapley_value(fn: Student) -> None:
+    """Checks Exercise 5b: the average of what a player adds, over all orders.
+
+    Args:
+        fn: Your function `shapley_value(worth, player)`.
+    """
+    # 0 and 1 are worth something together only, 2 by itself
+    worth = torch.tensor([1.0, 1.5, 0.0, 5.0, 3.0, 3.5, 4.0, 9.0])
+    larger = torch.randn(32, generator=torch.Generator().manual_seed(3)) * 2
+    for what, game, player in (
+        ("player 0 of three", worth, 0),
+        ("player 1 of three", worth, 1),
+        ("player 2 of three", worth, 2),
+        ("player 3 of five", larger, 3),
+    ):
+        try:
+            compare(_as_tensor(fn(game, player)), _shapley(game, player), _mistakes(game, player))
+        except Wrong as wrong:
+            if what != "player 0 of three":
+                wrong.message = (
+                    f"Your function is right before, and wrong for {what}. {wrong.message}"
+                )
+            raise
+
+
+def _as_tensor(answer: Any) -> Any:
+    """A plain number is as good as a tensor of one."""
+    if isinstance(answer, float):
+        return torch.tensor(answer)
+    if isinstance(answer, Tensor) and answer.shape == (1,):
+        return answer[0]
+    return answer
+
+
+def _added(worth: Game, player: int) -> tuple[Float[Tensor, " other"], Int[Tensor, " other"], int]:
+    """What the player adds to each coalition without it, their sizes, and how many players."""
+    n = len(worth).bit_length() - 1
+    numbers = [c for c in range(len(worth)) if not c >> player & 1]
+    added = torch.stack([worth[c + 2**player] - worth[c] for c in numbers])
+    return added, torch.tensor([c.bit_count() for c in numbers]), n
+
+
+def _shapley(worth: Game, player: int) -> Float[Tensor, ""]:
+    added, sizes, n = _added(worth, player)
+    orders = torch.tensor([factorial(int(s)) * factorial(n - 1 - int(s)) for s in sizes])
+    return (added * orders / factorial(n)).sum()
+
+
+def _mistakes(worth: Game, player: int) -> dict[str, Tensor]:
+    """What known misconceptions return, each under the message for it."""
+    added, sizes, n = _added(worth, player)
+    right = _shapley(worth, player)
+    other_order = torch.stack(
+        [worth[int(f"{c:0{n}b}"[::-1], 2)] for c in range(len(worth))]  # bits from the left
+    )
+    by_size = [added[sizes == size] for size in range(n)]
+    ordered = torch.tensor([float(factorial(int(s))) for s in sizes])
+    shifted = torch.tensor(
+        [factorial(int(s)) * factorial(max(n - int(s) - 2, 0)) / factorial(n - 1) for s in sizes]
+    )
+    return {
+        "You only take the player away from the full coalition. That misses what it adds to "
+        "smaller ones: average over all orders of joining.": added[-1],
+        "You only let the player join the empty coalition. Average over all orders of joining.": (
+            added[0]
+        ),
+        "You average over coalitions, each counted once (a Banzhaf value). An order meets the "
+        "empty and the full coalition more often than one of the middle: a coalition of s others "
+        "counts s! (n - 1 - s)! of the n! orders.": added.mean(),
+        "You add up what the player adds to each coalition, without weights. Weigh a coalition of "
+        "s others by s! (n - 1 - s)! / n!.": added.sum(),
+        "The sign is reversed: worth with the player minus worth without it.": -right,
+        "You read the coalitions' numbers from the wrong end: player i is bit i, `c >> i & 1`.": (
+            _shapley(other_order, player)
+        ),
+        "You sum over the sizes and forget to divide by their number, n.": torch.stack(
+            [part.mean() for part in by_size]
+        ).sum(),
+        "You average between joining the empty coalition and leaving the full one. The coalitions "
+        "in between count too.": (added[0] + added[-1]) / 2,
+        "Your weights lack (n - 1 - s)!: the orders in which the others join afterwards.": (
+            (added * ordered).sum() / factorial(n)
+        ),
+        "Your weights are those of n - 1 players: with n players and s others present there are "
+        "n - 1 - s to come.": (added * shifted).sum(),
+        "You sum over the orders and forget to divide by their number, n!.": right * factorial(n),
+        "You return the worth of the coalitions with the player, not what it adds.": torch.stack(
+            [worth[c] for c in range(len(worth)) if c >> player & 1]
+        ).mean(),
+    }

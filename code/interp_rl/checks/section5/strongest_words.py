@@ -1,0 +1,99 @@
+"""Check of Exercise 5.1c: the words that speak most for a class."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interp_rl.checks.framework import Student, Wrong, check, show
+
+NAMES = ["anger", "joy", "fear"]
+"""The classes of the check."""
+
+
+@check("5.1c", learned="An attribution belongs to one output: each class has its own words.")
+def check_strongest_words(fn: Student) -> None:
+    """Checks Exercise 5.1c: the n words with the highest values for a label.
+
+    Args:
+        fn: Your function `strongest_words(values, words, names, label, n)`.
+    """
+    words = ["i", "was", "scared", "but", "happy", "afterwards"]
+    values = torch.tensor(
+        [  # anger, joy, fear
+            [0.2, 0.1, -0.1],
+            [0.0, 0.3, 0.4],
+            [-0.6, -2.9, 3.0],
+            [3.4, 0.8, -0.9],
+            [-2.0, 2.5, -3.5],
+            [0.1, 0.9, -0.2],
+        ]
+    )
+    second = torch.randn(6, 3, generator=torch.Generator().manual_seed(11))
+    for what, matrix, label, n in (
+        ("joy", values, "joy", 2),
+        ("fear", values, "fear", 2),
+        ("anger", values, "anger", 3),
+        ("another text", second, "anger", 2),
+    ):
+        answer = fn(matrix, list(words), list(NAMES), label, n)
+        try:
+            _judge(answer, matrix, words, label, n)
+        except Wrong as wrong:
+            if what != "joy":
+                wrong.message = f"Your function is right for joy, and wrong for {what}. " + (
+                    wrong.message
+                )
+            raise
+
+
+def _judge(
+    answer: object, values: Float[Tensor, "token label"], words: list[str], label: str, n: int
+) -> None:
+    column = values[:, NAMES.index(label)]
+    right = _top(column, words, n)
+    texts = {"got": show(answer), "expected": show(right)}
+    if isinstance(answer, Tensor) or (
+        isinstance(answer, list | tuple)
+        and any(isinstance(w, int | float | Tensor) for w in answer)
+    ):
+        raise Wrong("You return numbers. Return the words, as a list of strings.", **texts)
+    if isinstance(answer, str) or not isinstance(answer, list | tuple):
+        raise Wrong(f"Return a list of {n} words.", **texts)
+    given = [str(word) for word in answer]
+    if given == right:
+        return
+    if len(given) != n:
+        raise Wrong(f"You return {len(given)} words; {n} are asked for.", **texts)
+    everywhere = values.max(1).values
+    guesses = {
+        "You go by absolute values, so that words which speak against the class come in. The words "
+        "that speak for it have the highest values, with their sign.": _top(column.abs(), words, n),
+        "You return the words that speak most against the class: sort from the highest value "
+        "down.": _top(-column, words, n),
+        "The words are the right ones in the wrong order: the one that speaks most for the class "
+        "comes first.": right[::-1],
+        "You return the first words of the text: sort them by their values.": words[:n],
+        "You take each word's highest value over all classes. Only the column of the class asked "
+        "for counts.": _top(everywhere, words, n),
+        "You take the mean over the classes. Only the column of the class asked for counts.": _top(
+            values.mean(1), words, n
+        ),
+        "You take each word's largest absolute value over all classes. Only the column of the "
+        "class asked for counts.": _top(values.abs().max(1).values, words, n),
+    }
+    for other, name in enumerate(NAMES):
+        if name != label:
+            guesses[
+                f"You return the words for the class {name!r}. The column of the class asked for "
+                "is `names.index(label)`."
+            ] = _top(values[:, other], words, n)
+    for message, guess in guesses.items():
+        if given == guess and guess != right:
+            raise Wrong(message, **texts)
+    if set(given) == set(right):
+        raise Wrong("The words are the right ones in the wrong order.", **texts)
+    raise Wrong("These are not the words with the highest values for the class.", **texts)
+
+
+def _top(column: Float[Tensor, " token"], words: list[str], n: int) -> list[str]:
+    return [words[int(index)] for index in column.argsort(descending=True, stable=True)[:n]]

@@ -1,0 +1,74 @@
+"""Check of Exercise 5.1d: log probabilities of a fixed target after each masked text."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp_rl.checks.framework import Student, check
+from interp_rl.checks.section3.examples import compare_on
+
+
+@check("5.1d", learned="A token is predicted one position before it stands.")
+def check_target_log_probs(fn: Student) -> None:
+    """Checks Exercise 5.1d: the log probability of each token of the target.
+
+    Args:
+        fn: Your function `target_log_probs(logits, target)`.
+    """
+    generator = torch.Generator().manual_seed(4)
+
+    def example(texts: int, length: int, target: list[int]) -> tuple[Tensor, Tensor]:
+        return torch.randn(texts, length, 11, generator=generator) * 2, torch.tensor(target)
+
+    examples = {
+        "two masked texts and a target of two tokens": example(2, 6, [7, 3]),
+        "a target of one token": example(3, 5, [4]),
+        "a target of three tokens, one of them twice": example(2, 8, [5, 9, 5]),
+    }
+    compare_on(fn, examples, _right, _mistakes)
+
+
+def _right(
+    logits: Float[Tensor, "text pos vocab"], target: Int[Tensor, " token"]
+) -> Float[Tensor, "text token"]:
+    n = len(target)
+    return logits[:, -n - 1 : -1].log_softmax(-1)[:, torch.arange(n), target]
+
+
+def _mistakes(
+    logits: Float[Tensor, "text pos vocab"], target: Int[Tensor, " token"]
+) -> dict[str, Tensor]:
+    """What known misconceptions return, each under the message for it."""
+    n, right = len(target), _right(logits, target)
+    places = torch.arange(n)
+    at = logits[:, -n - 1 : -1]
+    own = logits[:, -n:].log_softmax(-1)[:, places, target]
+    early = logits[:, -n - 2 : -2].log_softmax(-1)[:, places, target]
+    first = logits[:, :n].log_softmax(-1)[:, places, target]
+    return {
+        "You read the logits where the target's tokens stand. There the model predicts what comes "
+        "after them: go one position back.": own,
+        "You go back two positions. A token is predicted from the position directly before it.": (
+            early
+        ),
+        "You read at the beginning of the text. The target stands at its end.": first,
+        "You return logits. Only after a log_softmax over the vocabulary do they compare between "
+        "two texts.": at[:, places, target],
+        "You return probabilities. Take their logarithm, so that the tokens of the target add "
+        "up.": right.exp(),
+        "The sign is reversed: a log probability is negative, and closer to 0 where the token is "
+        "likelier.": -right,
+        "You sum over the target. Each of its tokens is an output of its own.": right.sum(-1),
+        "You average over the target. Each of its tokens is an output of its own.": right.mean(-1),
+        "You take the softmax over the positions. It goes over the vocabulary, the last axis.": (
+            logits.log_softmax(1)[:, -n - 1 : -1][:, places, target]
+        ),
+        "You read the whole target from the position before its first token. Each token is "
+        "predicted from the position directly before it.": (
+            at[:, :1].log_softmax(-1)[:, :, target].squeeze(1)
+        ),
+        "You take the token that the model finds likeliest. The target is fixed.": (
+            at.log_softmax(-1).max(-1).values
+        ),
+        "Your answer is the transpose: one row for each text, one column for each token.": right.T,
+    }

@@ -1,0 +1,51 @@
+"""A real tokenizer and a real classifier, so small that a check can make them on the spot."""
+
+from functools import cache
+from typing import Any
+
+WORDS = ("[PAD]", "[UNK]", "[MASK]", "the", "film", "was", "not", "good", "dull", "and")
+"""The tokens."""
+
+
+@cache
+def tiny_tokenizer() -> Any:
+    """A word-level tokenizer of Hugging Face's transformers.
+
+    Returns:
+        A fast tokenizer.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    built = Tokenizer(
+        models.WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token="[UNK]")
+    )
+    built.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=built,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        mask_token="[MASK]",
+        model_max_length=64,
+    )
+
+
+@cache
+def tiny_classifier() -> Any:
+    """A GPT-2 of one layer with three classes and random weights.
+
+    Returns:
+        The model, in evaluation mode.
+    """
+    import torch
+    from transformers import GPT2Config, GPT2ForSequenceClassification
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = GPT2Config(
+            vocab_size=len(WORDS), n_positions=64, n_embd=16, n_layer=1, n_head=2, num_labels=3,
+            pad_token_id=0,
+            bos_token_id=None,
+            eos_token_id=None, initializer_range=0.5, attn_implementation="eager",
+        )  # fmt: skip
+        return GPT2ForSequenceClassification(config).eval()
