@@ -300,8 +300,8 @@ def classifier_figures(
                 figures[f"of {label}"] = right[wanted == index].float().mean().item()
     for kind in PROBES[task]:
         probes = probe(task, kind, criteria.probes, split, seed)
-        for name, stop in (("probe", "."), ("probe without its full stop", "")):
-            rows = [encode(text.removesuffix(".") + stop) for text, _ in probes]
+        for name, ending in (("probe", "."), ("probe without its full stop", "")):
+            rows = [encode(text.removesuffix(".") + ending) for text, _ in probes]
             said = probabilities(model, rows).argmax(-1).tolist()
             figures[f"{name}: {kind}"] = sum(
                 labels[index] == label for index, (_, label) in zip(said, probes, strict=True)
