@@ -44,13 +44,13 @@ class PPOSettings:
     """seed of the prompts picked, the texts and the minibatches"""
     updates: int = 80
     """how often texts are written and learned from"""
-    batch: int = 64
+    batch: int = 128
     """texts written for each update, over all processes"""
     new_tokens: int = 24
     """length at which a text is cut off, without the prompt"""
     temperature: float = 1.0
     """divides the logits; 1 samples from the model itself"""
-    beta: float = 0.05
+    beta: float = 0.07
     """what one nat of divergence from the reference costs in reward; 0 switches the penalty off"""
     target_kl: float | None = None
     """nats per sequence that beta is adapted to keep; None leaves beta as it is"""
@@ -68,9 +68,9 @@ class PPOSettings:
     """whether the advantages of a batch get mean 0 and standard deviation 1"""
     epochs: int = 2
     """how often each batch is used; 1 with a single minibatch is on-policy"""
-    minibatch: int = 32
+    minibatch: int = 64
     """texts in each gradient step, of each process"""
-    learning_rate: float = 4e-4
+    learning_rate: float = 1e-3
     """Adam's step size for the language model"""
     value_learning_rate: float = 3e-4
     """Adam's step size for the value head, which has everything to learn"""

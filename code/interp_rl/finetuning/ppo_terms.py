@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """What differs from the default settings."""
 
-SEEDS = 3
-"""How many seeds, from 0 up, of each variant."""
+SEEDS = {"all terms": 5}
+"""How many seeds, from 0 up, of a variant; of those not named `FEWER_SEEDS`."""
+
+FEWER_SEEDS = 3
+"""How many seeds of the variants with a term left out."""
 
 N_HELD_OUT = 200
 """Prompts on which each trained policy is measured; no training uses them."""
@@ -148,7 +152,7 @@ def made_from() -> dict[str, str]:
 def make_results(
     variants: Iterable[str] = tuple(VARIANTS),
     *,
-    seeds: Sequence[int] = range(SEEDS),
+    seeds: Sequence[int] | None = None,
     out: Path = Path("runs/ppo-terms"),
     path: Path = RESULTS,
     changes: dict[str, Any] | None = None,
@@ -157,7 +161,7 @@ def make_results(
 
     Args:
         variants: Keys of `VARIANTS`.
-        seeds: The seeds of each.
+        seeds: The seeds of each; left out, as many as `SEEDS` says.
         out: Where finished runs are kept.
         path: The file that `recorded` reads.
         changes: Settings that differ from the defaults in all variants, for short trials.
@@ -170,12 +174,16 @@ def make_results(
         raise ValueError(f"{unknown} are no variants; these are {tuple(VARIANTS)}")
     origin = made_from()
     content: dict[str, Any] = {"variants": {name: [] for name in variants}}
-    for seed in seeds:  # all variants with one seed first, so that a part of them is of use
-        for name in variants:
+    wanted = {
+        name: range(SEEDS.get(name, FEWER_SEEDS)) if seeds is None else seeds for name in variants
+    }
+    # all variants with one seed first, so that a part of them is of use
+    for seed in sorted({seed for some in wanted.values() for seed in some}):
+        for name in (name for name in variants if seed in wanted[name]):
             settings = replace(PPOSettings(), **(VARIANTS[name] | (changes or {})), seed=seed)
             file = out / f"{name.replace(' ', '-')}-{seed}.json"
             decides = {**asdict(settings), "models": origin}
-            made = finished(file, decides, lambda settings=settings: record(settings))
+            made = finished(file, decides, partial(record, settings))
             content["variants"][name].append(made)
     content["provenance"] = provenance(("torch", "transformers")) | origin
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,10 +203,11 @@ def main(arguments: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m interp_rl.finetuning.ppo_terms")
     parser.add_argument("variants", nargs="*", default=list(VARIANTS), help=", ".join(VARIANTS))
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many seeds of each")
+    parser.add_argument("--seeds", type=int, help="how many seeds of each (default: as shipped)")
     parser.add_argument("--out", type=Path, default=Path("runs/ppo-terms"))
     options = parser.parse_args(arguments)
-    make_results(options.variants, seeds=range(options.seeds), out=options.out)
+    seeds = None if options.seeds is None else range(options.seeds)
+    make_results(options.variants, seeds=seeds, out=options.out)
 
 
 if __name__ == "__main__":

@@ -70,10 +70,11 @@ def _loss(
 
 def _compare_gradients(fn: Student, what: str, inputs: _Batch) -> None:
     """The loss may be right and its gradient not: cut off, or of something else."""
-    log_probs, *others = inputs
+    log_probs, old_log_probs, advantages, mask, clip = inputs
     gradient = fn.gradient(*inputs)
     variable = log_probs.clone().requires_grad_()
-    (expected,) = torch.autograd.grad(_loss(variable, *others), variable)
+    loss = _loss(variable, old_log_probs, advantages, mask, clip)
+    (expected,) = torch.autograd.grad(loss, variable)
     if not torch.allclose(gradient.double(), expected.double(), atol=1e-5):
         raise Wrong(
             f"Your loss has the right value on {what}, but another gradient. Is a part of it cut "
