@@ -76,8 +76,8 @@ DRAWS = {
 reward model starts from: the language model, or the classifier of the true reward, whose last layer
 is taken away, so that it knows the difference in question but not which side is liked."""
 
-PPO_SETTINGS = PPOSettings(updates=60, epochs=2, learning_rate=4e-4)
-"""PPO on the frontier; beta and seed are set for each run."""
+PPO_SETTINGS = PPOSettings(updates=60, batch=64, minibatch=32, learning_rate=4e-4)
+"""PPO on the frontier, shorter than by default; beta and seed are set for each run."""
 
 TRL_SETTINGS = TrlSettings(steps=60, learning_rate=1.5e-3)
 """RLOO and GRPO on the frontier."""

@@ -29,6 +29,8 @@ from interp_rl.finetuning.rollouts import generate
 
 POLICY_GRADIENT = PPOSettings(
     updates=20,
+    batch=64,
+    minibatch=32,
     beta=0.02,
     epochs=2,
     value_head=False,
