@@ -12,6 +12,9 @@ from coursekit.prose import STAND_IN, Line, lines_of_block
 DISPLAYED = {"math_block", "math_block_label", "amsmath"}
 """Tokens of equations on lines of their own."""
 
+TEMPLATE = "# fill in the blanks:"
+"""The line of a stub that is followed by a solution with blanks, as comments."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -172,11 +175,16 @@ def count_blanks(code: str) -> int:
     """Places in a stub where `...` stands for a value that the reader fills in.
 
     Args:
-        code: Python.
+        code: Python. A stub that has to end in its error may hold a template in the comments that
+            follow the line `# fill in the blanks:`.
 
     Returns:
-        Their number; an ellipsis among indices, or as a body, is none.
+        Their number. An ellipsis among indices, or as a body, is none, but in a template, which
+        says of itself what its ellipses are, each is one.
     """
+    template = re.search(rf"^ *{TEMPLATE}\n((?: *#.*\n?)+)", code, re.MULTILINE)
+    if template:
+        return template[1].count("...")
     tree = ast.parse(code)
     indices = {
         id(inner)

@@ -93,4 +93,4 @@ def test_the_section_takes_the_half_hour_that_the_assignment_gives_it(root):
 
 def test_the_optional_task_is_marked_as_such(root):
     text = (root / "book/4-2-few-votes.md").read_text(encoding="utf-8")
-    assert ":number: 4.2iv\n:minutes: 10\n:difficulty: 2\n:optional:" in text
+    assert ":number: 4.2iv\n:minutes: 5\n:difficulty: 2\n:optional:" in text

@@ -112,6 +112,8 @@ def test_equations_and_boxes(tmp_path: Path):
         ("x[..., 0] = z[:, ...]", 0),
         ("def f():\n    ...", 0),
         ("y = ...\nz = y[..., 1]", 1),
+        ("def f(x):\n    # fill in the blanks:\n    # return x[...].sum(...)\n    raise E", 2),
+        ("def f(x):\n    # as in [...]:\n    raise E", 0),
     ],
 )
 def test_blanks_are_dots_that_stand_for_a_value(code: str, blanks: int):
