@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from answers import Answers, known
@@ -165,6 +166,8 @@ def text_of(inputs: tuple[Any, ...]) -> str:
             parts.append([w.detach().flatten()[:50].tolist() for w in weights])
         elif isinstance(value, torch.Tensor):
             parts.append(value.detach().tolist())
+        elif isinstance(value, np.ndarray):
+            parts.append(value.tolist())
         elif isinstance(value, int | float | str | list | dict):
             parts.append(value)
     return repr(parts)

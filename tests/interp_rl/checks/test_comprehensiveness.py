@@ -34,7 +34,7 @@ def by_numpy(f, words, values, k, mask):
 def by_threshold(f, words, values, k, mask):
     least = values.sort(descending=True).values[k - 1]
     left = [mask if v >= least else w for w, v in zip(words, values, strict=True)]
-    return f([" ".join(words)])[0] - f([" ".join(left)])[0]
+    return f([" ".join(words)])[0, 0] - f([" ".join(left)])[0, 0]
 
 
 @pytest.mark.parametrize("solution", [by_topk, in_one_call, by_numpy, by_threshold])
@@ -68,6 +68,8 @@ WRONG = {
     "add up the attributions": lambda f, w, v, k, m: v.topk(k).values.sum(),
     "divide by k": lambda f, w, v, k, m: fall(f, w, order(v)[:k], m) / k,
     "one word too many": lambda f, w, v, k, m: fall(f, w, order(v)[: k + 1], m),
+    "a row of one number": lambda f, w, v, k, m: fall(f, w, order(v)[:k], m)[None],
+    "a table of one number": lambda f, w, v, k, m: fall(f, w, order(v)[:k], m)[None, None],
     "with all words in place": lambda f, w, v, k, m: f([" ".join(w)])[0, 0],
     "takes a list of texts": lambda f, w, v, k, m: f(" ".join(w)),
 }

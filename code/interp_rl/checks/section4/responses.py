@@ -3,6 +3,8 @@
 import torch
 from jaxtyping import Bool, Float
 
+from interp_rl.checks.hidden import generator
+
 
 def mask_of(lengths: tuple[int, ...], *, width: int) -> Bool[torch.Tensor, "sample new"]:
     """A mask that is True up to and including the last token of each response.
@@ -31,7 +33,6 @@ def numbers(
     Returns:
         The numbers.
     """
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.rand(shape, generator=generator) * (high - low) + low
+    drawn = torch.rand(shape, generator=generator(seed)) * (high - low) + low
     rounded = (drawn * 10).round() / 10
     return torch.where(rounded == 0, torch.tensor(0.1), rounded)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, compare, show
+from interp_rl.checks.hidden import reordered, rescaled
 
 TEXTS = ["the film was dull", "good", "not good at all"]
 """The texts of the check."""
@@ -32,7 +33,8 @@ def check_compare_models(fn: Student) -> None:
     if not callable(answer):
         raise Wrong("Return a function of texts, such as `lambda texts: ...`.", got=show(answer))
     change = Student(answer)
-    for texts in (TEXTS, TEXTS[:1], TEXTS[::-1]):
+    shown = [" ".join(reordered(text.split(), i)) for i, text in enumerate(TEXTS)]
+    for texts in (shown, shown[:1], shown[::-1]):
         tuned, base = _tuned(texts), _base(texts)
         mistakes = {
             "You subtract the wrong way round: what training added is tuned minus base.": (
@@ -72,10 +74,12 @@ def check_compare_models(fn: Student) -> None:
 
 
 def _tuned(texts: list[str]) -> Tensor:
-    """A stand-in for the tuned model: two outputs for each text."""
-    return torch.tensor([[0.5 * len(t) - 3.0, 1.0 + 0.25 * t.count("o")] for t in map(str, texts)])
+    """A stand-in for the tuned model: two outputs for each text, others for a grader."""
+    rows = [[0.5 * len(t) - 3.0, 1.0 + 0.25 * t.count("o")] for t in map(str, texts)]
+    return rescaled((torch.tensor(rows),), 0)[0]
 
 
 def _base(texts: list[str]) -> Tensor:
-    """A stand-in for the base model."""
-    return torch.tensor([[0.25 * len(t) + 0.5, 1.5 - 0.5 * t.count("t")] for t in map(str, texts)])
+    """A stand-in for the base model, of its own scale for a grader."""
+    rows = [[0.25 * len(t) + 0.5, 1.5 - 0.5 * t.count("t")] for t in map(str, texts)]
+    return rescaled((torch.tensor(rows),), 1)[0]

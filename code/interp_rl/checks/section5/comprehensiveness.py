@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, check, compare
+from interp_rl.checks.hidden import reordered, rescaled
 
 WORTH = {"great": 3.0, "good": 1.5, "dull": -2.0, "not": -0.5, "very": 0.5, "film": 0.25}
 """What each word adds to the output of the check's model; other words add nothing."""
@@ -17,14 +18,12 @@ def check_comprehensiveness(fn: Student) -> None:
     Args:
         fn: Your function `comprehensiveness(f, words, values, k, mask)`.
     """
-    words = ["the", "great", "film", "was", "good", "not", "very", "dull"]
+    words = reordered(["the", "great", "film", "was", "good", "not", "very", "dull"], 0)
     true = torch.tensor([WORTH.get(word, 0.0) for word in words])
-    other = torch.tensor([0.3, -1.0, 0.1, 2.0, 0.2, -0.4, 1.0, 0.7])
+    (other,) = rescaled((torch.tensor([0.3, -1.0, 0.1, 2.0, 0.2, -0.4, 1.0, 0.7]),), 1)
     for values, k in ((true, 2), (true, 1), (other, 3)):
         answer = fn(_f, list(words), values, k, "[MASK]")
         answer = torch.tensor(answer) if isinstance(answer, float) else answer
-        if isinstance(answer, Tensor) and answer.numel() == 1:
-            answer = answer.reshape(())
         expected = _fall(words, values.argsort(descending=True)[:k].tolist())
         compare(answer, expected, _mistakes(words, values, k))
 
@@ -57,12 +56,13 @@ def _mistakes(words: list[str], values: Float[Tensor, " token"], k: int) -> dict
     top, rest = order[:k], order[k:]
     by_size = values.abs().argsort(descending=True).tolist()[:k]
     full = _f([" ".join(words)])[0, 0]
+    right = _fall(words, top)
     one_by_one = torch.stack([_fall(words, [place]) for place in top]).sum()
     return {
         "You keep the highest words and mask the others: that is sufficiency. Mask the highest "
         "ones.": _fall(words, rest),
         "The sign is reversed: the output for the text minus the output without the words.": (
-            -_fall(words, top)
+            -right
         ),
         "You return the output without the words. Subtract it from that for the whole text.": (
             _without(words, top)
@@ -80,7 +80,11 @@ def _mistakes(words: list[str], values: Float[Tensor, " token"], k: int) -> dict
         "You mask one word at a time and add up. Mask all k together.": one_by_one,
         "You add up the attributions of the words. That is what the explanation says; measure what "
         "the model says.": values[top].sum(),
-        "You divide by k. The fall is that of all k words together.": _fall(words, top) / k,
+        "You divide by k. The fall is that of all k words together.": right / k,
         "You mask one word too many: k words.": _fall(words, order[: k + 1]),
         "You return the output with all words in place.": full,
+        "You return a row of one number. `f` answers with a row for each text: take the number out "
+        "of it, such as `[:, 0]`.": right[None],
+        "You return a table of one number. `f` answers with a row for each text: take the number "
+        "out of it, such as `[0, 0]`.": right[None, None],
     }

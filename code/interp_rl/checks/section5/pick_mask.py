@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, show
+from interp_rl.checks.hidden import reordered
 
 CANDIDATES = ["[PAD]", "...", "[MASK]", "film", "the"]
 """The masks of the check."""
@@ -23,8 +24,9 @@ def check_pick_mask(fn: Student) -> None:
     Args:
         fn: Your function `pick_mask(f, n_tokens, masks)`.
     """
+    candidates, two = reordered(CANDIDATES, 0), reordered(["the", "[PAD]"], 0)
     for n_tokens in (5, 2, 9):
-        for masks in (CANDIDATES, CANDIDATES[::-1], ["the", "[PAD]"]):
+        for masks in (candidates, candidates[::-1], two):
             asked: list[str] = []
 
             def f(texts: list[str], asked: list[str] = asked) -> Float[Tensor, "text output"]:
@@ -42,12 +44,18 @@ def _value(text: str) -> float:
     words = text.split()
     if not words or any(word != words[0] for word in words) or words[0] not in ONE:
         return 5.0  # no text of masks only
-    return ONE[words[0]] + SLOPE[words[0]] * (len(words) - 1)
+    mask = _acts_as(words[0])
+    return ONE[mask] + SLOPE[mask] * (len(words) - 1)
+
+
+def _acts_as(mask: str) -> str:
+    """For a grader the masks swap their values, so that no name is the right answer by itself."""
+    return reordered(CANDIDATES, 1)[CANDIDATES.index(mask)]
 
 
 def _judge(answer: object, n_tokens: int, masks: list[str], asked: list[str]) -> None:
     values = {mask: _value(" ".join([mask] * n_tokens)) for mask in masks}
-    single = {mask: ONE[mask] for mask in masks}
+    single = {mask: _value(mask) for mask in masks}
     right = min(masks, key=lambda mask: abs(values[mask]))
     if isinstance(answer, str) and answer == right:
         if not asked:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, compare
+from interp_rl.checks.hidden import generator, rescaled
 
 Game = Float[Tensor, " coalition"]
 """Worth of each coalition; coalition c contains player i if bit i of c is set."""
@@ -21,8 +22,8 @@ def check_shapley_value(fn: Student) -> None:
         fn: Your function `shapley_value(worth, player)`.
     """
     # 0 and 1 are worth something together only, 2 by itself
-    worth = torch.tensor([1.0, 1.5, 0.0, 5.0, 3.0, 3.5, 4.0, 9.0])
-    larger = torch.randn(32, generator=torch.Generator().manual_seed(3)) * 2
+    (worth,) = rescaled((torch.tensor([1.0, 1.5, 0.0, 5.0, 3.0, 3.5, 4.0, 9.0]),), 0)
+    larger = torch.randn(32, generator=generator(3)) * 2
     for what, game, player in (
         ("player 0 of three", worth, 0),
         ("player 1 of three", worth, 1),

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, show
+from interp_rl.checks.hidden import generator, reordered, rescaled
 
 NAMES = ["anger", "joy", "fear"]
 """The classes of the check."""
@@ -17,7 +18,7 @@ def check_strongest_words(fn: Student) -> None:
     Args:
         fn: Your function `strongest_words(values, words, names, label, n)`.
     """
-    words = ["i", "was", "scared", "but", "happy", "afterwards"]
+    words = reordered(["i", "was", "scared", "but", "happy", "afterwards"], 0)
     values = torch.tensor(
         [  # anger, joy, fear
             [0.2, 0.1, -0.1],
@@ -28,7 +29,8 @@ def check_strongest_words(fn: Student) -> None:
             [0.1, 0.9, -0.2],
         ]
     )
-    second = torch.randn(6, 3, generator=torch.Generator().manual_seed(11))
+    (values,) = rescaled((values,), 1)
+    second = torch.randn(6, 3, generator=generator(11))
     for what, matrix, label, n in (
         ("joy", values, "joy", 2),
         ("fear", values, "fear", 2),

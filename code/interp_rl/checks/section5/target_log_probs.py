@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, check
+from interp_rl.checks.hidden import generator
 from interp_rl.checks.section3.examples import compare_on
 
 
@@ -15,10 +16,10 @@ def check_target_log_probs(fn: Student) -> None:
     Args:
         fn: Your function `target_log_probs(logits, target)`.
     """
-    generator = torch.Generator().manual_seed(4)
+    draw = generator(4)
 
     def example(texts: int, length: int, target: list[int]) -> tuple[Tensor, Tensor]:
-        return torch.randn(texts, length, 11, generator=generator) * 2, torch.tensor(target)
+        return torch.randn(texts, length, 11, generator=draw) * 2, torch.tensor(target)
 
     examples = {
         "two masked texts and a target of two tokens": example(2, 6, [7, 3]),

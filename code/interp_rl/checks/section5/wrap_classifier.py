@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interp_rl.checks.framework import Student, Wrong, check, compare, show
+from interp_rl.checks.hidden import reordered
 from interp_rl.checks.section5.tiny_classifier import tiny_classifier, tiny_tokenizer
 
 TEXTS = ("the film was not dull", "good", "dull and dull and not good", "the film was good")
@@ -22,7 +23,8 @@ def check_wrap_classifier(fn: Student) -> None:
         fn: Your function `class_log_odds(texts, model, tokenizer)`.
     """
     model, tokenizer = tiny_classifier(), tiny_tokenizer()
-    for texts in (np.array(TEXTS[:1]), np.array(TEXTS)):  # SHAP hands over NumPy arrays of strings
+    shown = [" ".join(reordered(text.split(), i)) for i, text in enumerate(TEXTS)]
+    for texts in (np.array(shown[:1]), np.array(shown)):  # SHAP hands over NumPy arrays of strings
         answer = _as_tensor(fn(texts, model, tokenizer))
         model.eval()  # whatever the answer has done to it
         if isinstance(answer, Tensor) and answer.requires_grad:
