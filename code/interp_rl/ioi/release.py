@@ -192,7 +192,8 @@ DEVELOPMENT = (
     "74%, duplicate token heads 112%, its head from END to S2 at 43% attention only, two heads of "
     "the last layer suppress S directly",
     "from here on hide_early and hide_self are replaced: in 80% to 95% of batches no query sees "
-    "what layer 0 wrote, and keys and values of the last layer see the embeddings alone: seed 101, batches of 64, six variants (recipients' loss weighted 10 times; queries and keys of "
+    "what layer 0 wrote, and keys and values of the last layer see the embeddings alone: seed "
+    "101, batches of 64, six variants (recipients' loss weighted 10 times; queries and keys of "
     "layer 0, of layers 0 and 2, or of all three starting alike, with values and outputs "
     "opposite): stopped after 1,000 to 4,000 steps; without the same start repetition was not "
     "looked for, layer 1 counted names, and with it nothing was learned in that time",
