@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from interp_rl.checks.hidden import hidden_inputs
 from interp_rl.checks.section5 import check_compare_models
 
 
@@ -65,3 +66,20 @@ def test_each_mistake_has_its_message(message):
     result = check_compare_models(WRONG[message])
     assert not result.passed
     assert message in result.message
+
+
+def test_numbers_known_by_heart_fail_with_a_secret():
+    def by_formula(tuned, base):
+        """What the public stand-ins compute, without asking them."""
+        return lambda texts: torch.tensor(
+            [
+                [0.25 * len(text) - 3.5, 0.25 * text.count("o") + 0.5 * text.count("t") - 0.5]
+                for text in texts
+            ]
+        )
+
+    assert check_compare_models(by_formula).passed
+    for secret in "abc":
+        with hidden_inputs(secret):
+            assert not check_compare_models(by_formula).passed, secret
+            assert check_compare_models(by_lambda).passed, secret

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from interp_rl.checks.hidden import hidden_inputs
 from interp_rl.checks.section5 import check_pick_mask
 
 
@@ -84,3 +85,17 @@ def test_the_candidates_of_the_check_are_told_apart():
         base = torch.tensor([_value(" ".join([mask] * n)) for mask in CANDIDATES])
         ranked = base.abs().sort().values
         assert ranked[1] - ranked[0] > 0.05, n
+
+
+def test_names_known_by_heart_fail_with_a_secret():
+    def by_name(f, n_tokens, masks):
+        f(masks)  # asks, and does not listen
+        if "film" not in masks:
+            return "the"
+        return "[MASK]" if n_tokens == 5 else "film"
+
+    assert check_pick_mask(by_name).passed
+    for secret in "abc":
+        with hidden_inputs(secret):
+            assert not check_pick_mask(by_name).passed, secret
+            assert check_pick_mask(by_argmin).passed, secret
