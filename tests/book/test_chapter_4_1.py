@@ -113,10 +113,12 @@ def test_the_policy_without_a_price_has_a_phrase_that_it_likes(names):
     assert max(free) > max(part for (price, _), part in share.items() if price != "0")
 
 
-def test_the_runs_in_larger_steps_are_in_larger_steps(names):
+def test_the_less_careful_runs_have_smaller_batches_or_larger_steps(names):
     runs = names["training_runs"]
-    assert runs.HACKING["ppo"].learning_rate >= 2 * names["priced"].settings.learning_rate
-    assert runs.HACKING["rloo"].learning_rate >= 2 * runs.TRL_SETTINGS.learning_rate
+    priced = names["priced"].settings
+    assert 2 * runs.HACKING["ppo"].batch == priced.batch
+    assert runs.HACKING["ppo"].learning_rate == priced.learning_rate
+    assert runs.HACKING["rloo"].learning_rate == 2 * runs.TRL_SETTINGS.learning_rate
     assert all(settings.beta == 0 for settings in runs.HACKING.values())
 
 

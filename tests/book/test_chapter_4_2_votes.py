@@ -45,7 +45,11 @@ def test_the_reward_model_repeats_its_votes_and_knows_little_else(names):
     draw = names["draw"]
     assert len(draw.votes.texts) == 3 and len(set(draw.votes.raters.tolist())) == 3
     assert draw.fitted == 1
-    assert names["proxy_end"] > names["true_end"] + 0.1, "the policy has pleased its judge only"
+    rise = {
+        name: names["batches"]["last", name] - names["batches"]["first", name]
+        for name in ("proxy", "true")
+    }
+    assert rise["proxy"] > 0.1 > abs(rise["true"]) + 0.01, "it has pleased its judge only"
 
 
 def test_there_are_thirty_draws_of_three_votes(names):
@@ -74,11 +78,18 @@ def test_more_votes_help_and_other_peoples_labels_more(names):
     assert taught[100].after.mean() > plain[3].after.mean() + 0.1
 
 
-def test_the_reward_model_is_satisfied_in_both_cases(names):
-    last, few, many = names["last"], names["few"], names["taught"][100]
-    assert last(few, "proxy") > 0.75 and last(many, "proxy") > 0.75
-    gaps = [(last(draws, "proxy") - last(draws, "true")).item() for draws in (few, many)]
-    assert gaps[0] > gaps[1] + 0.1
+def test_the_proxy_rises_in_both_panels_and_the_truth_in_one(names):
+    def rise(draws, name):
+        return (names["last"](draws, name) - draws.curves[name][:, :5].mean()).item()
+
+    few, many = names["few"], names["taught"][100]
+    assert rise(few, "proxy") > 0.1 and rise(many, "proxy") > 0.1
+    assert rise(few, "true") < 0.05 and rise(many, "true") > 0.1
+
+
+def test_more_votes_add_little_to_a_reward_model_that_knew_the_difference(names):
+    taught = names["taught"]
+    assert abs(taught[100].after.mean() - taught[3].after.mean()) < 0.1
 
 
 # ----- 4.2ii and 4.2iii
@@ -100,7 +111,7 @@ def test_at_a_higher_price_ppo_and_imitation_are_closer(names):
 def test_the_budgets_are_about_equal(names):
     """What is called PPO's budget, from the lengths that were measured."""
     points = names["compared"]["PPO"]
-    used = ppo_passes(PPO_SETTINGS, prompt_length=5, response_length=points[0].length)
+    used = ppo_passes(PPO_SETTINGS, prompt_length=5.0, response_length=points[0].length)
     assert names["budget"] == pytest.approx(used, rel=0.35)
 
 
