@@ -16,8 +16,11 @@ class OneProcess:
     """
 
     num_processes = 1
+    """how many processes there are"""
     process_index = 0
+    """which of them this is, from 0"""
     is_main_process = True
+    """whether this is the one that shows progress and writes checkpoints"""
 
     def prepare(self, *parts: Any) -> tuple[Any, ...]:
         """Models and optimisers as they are."""
