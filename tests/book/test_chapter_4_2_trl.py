@@ -103,6 +103,14 @@ def test_half_of_the_references_reviews_have_a_high_score(names):
     assert math.log(2) == pytest.approx(0.69, abs=0.005)
 
 
+def test_the_longer_runs_of_ppo_got_more_than_the_short_ones_at_any_price(names):
+    short, full, longer = names["short"], names["full"], names["longer"]
+    assert short.updates * short.batch < full.updates * full.batch
+    assert short.learning_rate < full.learning_rate
+    priced = [point for point in names["runs"].of("ppo") if point.dial > 0]
+    assert longer["reward"].min() > max(point.reward for point in priced)
+
+
 def test_imitation_is_slow(names):
     trained = max(row[1] for row in names["found"]["ppo"])
     assert max(row[1] for row in names["found"]["supervised"]) < trained - 0.03

@@ -58,7 +58,10 @@ def text_plot(
     for title, found in rows.items():
         output = outputs[title]
         index = find_output(output, found.output_names)
-        ends = f"base {_number(found.base[index])}, text {_number(found.full[index])}"
+        facts = html.escape(output)
+        if found.base[index].isfinite():  # attention rollout has neither
+            ends = f"base {_number(found.base[index])}, text {_number(found.full[index])}"
+            facts = f"{facts}: {ends}"
         words = "".join(
             _word(word, float(value), limit)
             for word, value in zip(found.words, values[title], strict=True)
@@ -66,7 +69,7 @@ def text_plot(
         heading = html.escape(title)
         parts.append(
             f'<div style="margin:.6em 0"><div style="font-size:.85em"><strong>{heading}</strong> '
-            f'<span style="white-space:nowrap">({html.escape(output)}: {ends})</span></div>'
+            f'<span style="white-space:nowrap">({facts})</span></div>'
             f'<div style="line-height:2.6">{words}</div></div>'
         )
     body = f'<div style="font-size:.85em">{html.escape(unit)}</div>' + "".join(parts)

@@ -1,6 +1,7 @@
 """Plots of texts: readable on light and dark pages, and by those who see neither."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -42,6 +43,13 @@ def test_the_drawing_says_what_it_shows(found):
     assert "log odds" in group.text and "base" in group.text
     with pytest.raises(ValueError, match="too short"):
         draw(found, alt="words")
+
+
+def test_an_attribution_without_a_base_value_shows_none(found):
+    unknown = torch.full_like(found.base, torch.nan)
+    rollout = replace(found, base=unknown, full=unknown)
+    text = BeautifulSoup(draw(rollout).svg, "html.parser").text
+    assert "nan" not in text and "base" not in text and "(anger)" in text
 
 
 def test_colours_follow_sign_and_size_and_suit_any_page(found):
