@@ -14,6 +14,7 @@ import pytest
 from handed_in import HOSTILE, NOT_NOTEBOOKS, handed_out, hostile, solved, with_answer
 
 from coursekit.book import Book
+from coursekit.chapter import Directive
 from coursekit.grade import main
 from coursekit.grading.assignment import assignments
 from coursekit.grading.sandbox import available
@@ -266,8 +267,13 @@ def test_only_the_statements_that_an_answer_needs_are_run() -> None:
 def test_what_is_graded_is_read_from_the_chapters(book: Book) -> None:
     found = assignments(book)
     [item] = found[SHORT].items
+    [chapter] = [chapter for chapter in book.chapters.values() if chapter.name == SHORT]
+    [start] = [b for b in chapter.blocks if isinstance(b, Directive) and b.name == "exercise-start"]
     assert (item.number, item.answer) == ("2.2a", "logit_difference")
-    assert (item.check, item.points) == ("section2.check_logit_difference", 6)
+    assert (item.check, item.points) == (
+        "section2.check_logit_difference",
+        int(start.options["minutes"]),
+    )
     assert item.imports == "from interp_rl.checks import section2"
     assert [item.number for item in found[LONG].items] == ["3.2a", "3.2b", "3.2c", "3.2d"]
     checked = {i.number for assignment in found.values() for i in assignment.items}

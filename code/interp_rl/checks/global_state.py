@@ -128,9 +128,18 @@ def _streams(value: tuple[Any, Any]) -> None:
     sys.stdout, sys.stderr = value
 
 
+def _set_device(device: torch.device) -> None:
+    """Sets the default device; for the CPU by clearing it.
+
+    A default device that is set, even if it is the CPU, sends every call of torch through a mode
+    of its own from then on.
+    """
+    torch.set_default_device(None if device.type == "cpu" else device)
+
+
 _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any], Any], ...] = (
     (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
-    (torch.get_default_device, torch.set_default_device, torch.device("cpu")),
+    (torch.get_default_device, _set_device, torch.device("cpu")),
     (torch.is_grad_enabled, torch.set_grad_enabled, True),
     (torch.get_num_threads, torch.set_num_threads, _ABSENT),
     (

@@ -2,6 +2,7 @@
 
 import builtins
 import contextlib
+import gc
 import math
 import os
 import random
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from interp_rl.checks import framework, global_state
+from interp_rl.checks import framework, global_state, section3
 from interp_rl.checks.framework import OUTPUT_LIMIT, Student, check, compare, show
 from interp_rl.checks.time_limit import Overtime, time_limit
 
@@ -75,6 +76,16 @@ NEVER = (
 )
 
 
+@pytest.fixture
+def nothing_to_collect():
+    """What is collected while code is interrupted could have pytest's own hook interrupted."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("nothing_to_collect")
 @pytest.mark.parametrize("function", NEVER, ids=lambda function: function.__name__)
 def test_code_that_never_ends_is_stopped(function, monkeypatch):
     monkeypatch.setattr(framework, "TIME_LIMIT", 0.2)
@@ -399,3 +410,9 @@ def test_a_folder_that_was_deleted_is_no_obstacle(tmp_path, monkeypatch):
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert check_double(lambda x: 2 * x).passed
+
+
+def test_a_check_leaves_torch_without_a_default_device() -> None:
+    """One that is set, even to the CPU, would send every later call through a mode."""
+    section3.check_reward_to_go(torch.clone)
+    assert torch.utils._device.CURRENT_DEVICE is None

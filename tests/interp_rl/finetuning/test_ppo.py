@@ -380,7 +380,7 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(
 ):
     checkpoint = tmp_path / "run.pt"
     run(model, untouched, tokenizer, prompts, reward, checkpoint=checkpoint)
-    with pytest.raises(ValueError, match=r"beta is 0\.05 there and 0\.1 here"):
+    with pytest.raises(ValueError, match=r"beta is 0\.07 there and 0\.1 here"):
         run(
             model,
             untouched,

@@ -104,7 +104,7 @@ def test_options_are_read_as_their_settings_are():
 def test_a_batch_that_cannot_be_shared_is_refused(model, untouched, tokenizer, prompts, reward):
     three = OneProcess()
     three.num_processes = 3
-    with pytest.raises(ValueError, match="64 texts cannot be shared evenly by 3"):
+    with pytest.raises(ValueError, match="128 texts cannot be shared evenly by 3"):
         train(model, untouched, tokenizer, prompts, reward, PPOSettings(), accelerator=three)
 
 

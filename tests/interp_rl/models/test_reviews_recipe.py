@@ -151,11 +151,11 @@ def test_a_resumed_classifier_ends_like_an_uninterrupted_one(
     )
     original, done = reviews_classifier.F.cross_entropy, []
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         if len(done) == stop:
             raise KeyboardInterrupt
         done.append(1)
-        return original(*arguments)
+        return original(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(reviews_classifier.F, "cross_entropy", interrupted)
