@@ -84,7 +84,11 @@ def save_reviews(directory: Path) -> None:
         rng = random.Random(part)
         drawn = [reviews_corpus.draw(rng) for _ in range(N_REVIEWS)]
         data = {
-            "text": [review.text for review in drawn],
+            # real reviews begin in more ways than generated ones
+            "text": [
+                " ".join([*rng.choices(reviews_corpus.VOCABULARY[5:], k=3), review.text])
+                for review in drawn
+            ],
             "label": [review.sentiment == "positive" for review in drawn],
         }
         path = directory / "plain_text" / f"{part}-00000-of-00001.parquet"

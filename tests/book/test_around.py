@@ -149,7 +149,9 @@ def test_the_page_of_resources_has_every_link_of_every_page(pages, book: Book, r
             links = [str(t.attrs["href"]) for t in line.tokens if t.type == "link_open"]
             assert {link for link in links if link.startswith("http")} <= listed, path.name
     for row in table.select("tbody tr"):
-        assert re.match(r"(required|optional), \d+ min", row.select("td")[1].get_text(strip=True))
+        assert re.match(
+            r"(required|optional), \d+( to \d+)? min", row.select("td")[1].get_text(strip=True)
+        )
 
 
 # language

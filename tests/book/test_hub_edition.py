@@ -98,7 +98,7 @@ def test_the_tokenizer_is_of_gpt2s_kind(hub):
     words = tokenizer.tokenize("When Mary and John went to the store, John gave a drink to")
     assert words[:2] == ["When", "ĠMary"] and words[8:11] == [",", "ĠJohn", "Ġgave"]
     assert tokenizer.bos_token == tokenizer.eos_token == tokenizer.unk_token == "<|endoftext|>"
-    assert tokenizer.pad_token is None
+    assert tokenizer.pad_token == tokenizer.eos_token, "as is customary where there is none"
     assert tokenizer("John")["input_ids"] == tokenizer.convert_tokens_to_ids([*"John"])
     text = "naïve ☕, and\tworse"
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text

@@ -37,10 +37,10 @@ def solutions(project: Project, book: Book, committed: NotebookNode) -> list[Not
     glue = {**course.glue, **(notebooks.executed_glue(project, chapter) or {})}
     full = notebooks.build(chapter, book, glue, "instructor")
     solved = [cell for cell in full.cells if "solution" in tags(cell)]
-    checks = {c.metadata.course.exercise: c for c in committed.cells if "check" in tags(c)}
+    checks = {c.metadata.course.exercise: [c] for c in committed.cells if "check" in tags(c)}
     cells = []
     for exercise, answer in groupby(solved, lambda cell: cell.metadata.course.exercise):
-        cells += [*answer, checks[exercise]]
+        cells += [*answer, *checks.get(exercise, [])]  # an open question may have code, too
     return [*cells, committed.cells[-1]] if cells else []
 
 

@@ -180,8 +180,19 @@ def test_every_exercise_has_its_anchor_and_its_solution(pages: Pages, book: Book
 # solutions are on the page, closed, and nowhere else
 
 
-def secrets_of(chapter: Chapter) -> set[str]:
-    """Lines of a chapter that only its solutions and hidden tests hold."""
+def secrets_of(chapter: Chapter, *others: Chapter) -> set[str]:
+    """Lines that only solutions and hidden tests of a chapter hold; others may show none either."""
+    secret, open_text = lines_of(chapter)
+    for other in others:
+        open_text |= lines_of(other)[1]
+    published = "\n".join(open_text)
+    # the rule under a table's head says nothing
+    long = {line for line in secret if len(line) >= 12 and any(map(str.isalnum, line))}
+    return {line for line in long if line not in published}
+
+
+def lines_of(chapter: Chapter) -> tuple[set[str], set[str]]:
+    """The lines of a chapter that are to be hidden, and those that anybody may see."""
     secret: set[str] = set()
     open_text: set[str] = set()
     inside = False
@@ -193,10 +204,7 @@ def secrets_of(chapter: Chapter) -> set[str]:
             inside = (inside or block.name == "solution-start") and block.name != "solution-end"
         hidden = inside or (not isinstance(block, Text) and "hidden-test" in block.tags)
         (secret if hidden else open_text).update(line.strip() for line in lines)
-    published = "\n".join(open_text)
-    # the rule under a table's head says nothing
-    long = {line for line in secret if len(line) >= 12 and any(map(str.isalnum, line))}
-    return {line for line in long if line not in published}
+    return secret, open_text
 
 
 def test_secrets_are_found_in_the_chapters(book: Book) -> None:
@@ -216,7 +224,8 @@ def test_no_chapter_source_is_published(site: Path) -> None:
 def test_no_downloadable_file_gives_a_solution_away(site: Path, book: Book) -> None:
     texts = {}
     for path in site.rglob("*"):
-        listed = path.suffix in (".html", ".woff", ".woff2") or path.name == "searchindex.js"
+        listed = path.suffix in (".html", ".woff", ".woff2", ".map", ".pdf")
+        listed = listed or path.name == "searchindex.js"
         if path.is_file() and not listed and "mathjax" not in path.parts:
             text = path.read_text(encoding="utf-8", errors="ignore")
             if path.suffix == ".ipynb":  # the text as a reader sees it, and as it is stored
@@ -225,7 +234,7 @@ def test_no_downloadable_file_gives_a_solution_away(site: Path, book: Book) -> N
     given_away = [
         f"{path.name}: {line}"
         for chapter in book.chapters.values()
-        for line in secrets_of(chapter)
+        for line in secrets_of(chapter, *book.chapters.values())
         for path, text in texts.items()
         if line in text
     ]
