@@ -1,9 +1,11 @@
-"""What all tests share: runtime shape checks of `interp_rl`, no network, one loaded model."""
+"""What all tests share: shape checks of `interp_rl`, no network, one loaded model, one browser."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 for hub_switch in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
     os.environ[hub_switch] = "1"
@@ -34,3 +36,18 @@ def ioi_model():
 
     torch.set_num_threads(1)
     return models.load_hooked("ioi")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests, since playwright cannot be started twice in one process.
+
+    Only where nobody relies on the tests may it be missing.
+    """
+    from coursekit.browser import find_chromium, open_chromium
+
+    if find_chromium() is None:
+        stop = pytest.fail if os.environ.get("CI") else pytest.skip
+        stop("no Chromium on this machine: install one, or set CHROMIUM to its path")
+    with open_chromium() as chromium:
+        yield chromium

@@ -1,17 +1,15 @@
-"""What tests of the book share: its files, the built site, a browser."""
+"""What tests of the book share: its files and the built site."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
 
 from coursekit.book import Book
-from coursekit.browser import find_chromium, open_chromium, served
+from coursekit.browser import served
 from coursekit.project import Project
 
 
@@ -49,13 +47,3 @@ def address(site: Path, project: Project) -> Iterator[str]:
     """Where the site is served while the tests run."""
     with served(project) as url:
         yield url
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests; only where nobody relies on the tests may it be missing."""
-    if find_chromium() is None:
-        stop = pytest.fail if os.environ.get("CI") else pytest.skip
-        stop("no Chromium on this machine: install one, or set CHROMIUM to its path")
-    with open_chromium() as chromium:
-        yield chromium

@@ -21,7 +21,6 @@ from typing import Any
 
 import pytest
 
-from coursekit.browser import find_chromium, open_chromium
 from coursekit.serve import make_server
 
 pytestmark = pytest.mark.browser
@@ -135,18 +134,9 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[di
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if find_chromium() is None:
-        stop = pytest.fail if os.environ.get("CI") else pytest.skip
-        stop("no Chromium on this machine: install one, or set CHROMIUM to its path")
-    with open_chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
-def view(chromium: Any) -> Iterator[Any]:
-    page = chromium.new_page()
+def view(browser: Any) -> Iterator[Any]:
+    page = browser.new_page()
     page.asked = []
     page.on("request", lambda request: page.asked.append(request.url))
     page.set_default_timeout(120_000)
