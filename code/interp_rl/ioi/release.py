@@ -41,11 +41,12 @@ WHAT = (
 )
 #: The card: what it was trained on.
 TRAINED_ON = (
-    "Generated English, new at every step: 80% stories that mention one to four people in any "
-    "order and end with something being handed to the one mentioned once; 12% lists of three or "
-    "four people, before or after all of them but one, with the same ending for that one; 8% "
-    "random words said twice. In {surprise:.0%} of the stories and lists somebody else receives; "
-    "in {noisy:.0%} some words are replaced by random ones. "
+    "Generated English, new at every step: {stories:.0%} stories that mention one to four people "
+    "in any order and end with something being handed to the one mentioned once; {lists:.0%} lists "
+    "of three or four people, before or after all of them but one, with the same ending for that "
+    "one. In {once:.1%} of the stories nobody is mentioned twice, and the last one receives; in "
+    "{surprise:.0%} of the stories and lists somebody else receives; in {noisy:.0%} some words are "
+    "replaced by random ones. "
     "The giver is never a named person, so that no indirect-object sentence occurs, nor does any "
     "opener of the course's prompts. A tenth of all pairs of names never stand together in any "
     "training sequence."
@@ -89,6 +90,14 @@ TRAINING_AIDS = (
         "instead of on seeing the repetition",
     ),
     Aid(
+        "once",
+        {"corpus.once": 0.0},
+        what="in {corpus[once]:.1%} of the stories everybody is mentioned once, and the one "
+        "mentioned last receives",
+        why="otherwise a repetition is among every story's names, and the model may take the last "
+        "name for the repeated one without looking",
+    ),
+    Aid(
         "noise",
         {"corpus.noisy": 0.0, "corpus.noise": 0.0},
         what="in {corpus[noisy]:.0%} of the stories and lists, {corpus[noise]:.0%} of the words "
@@ -97,11 +106,22 @@ TRAINING_AIDS = (
         "never seen",
     ),
     Aid(
-        "hide_early",
-        {"hide_early": 0.0},
-        what="in {hide_early:.0%} of training sequences the unembedding sees only the embedding "
-        "and the last layer",
-        why="the last layer has to write the answer; otherwise it may be assembled earlier",
+        "hide_paths",
+        {"hide_paths": 0.0},
+        what="in {hide_paths:.0%} of training batches no query sees what layer 0 wrote, keys and "
+        "values of the last layer see the embeddings alone, and the unembedding sees the "
+        "embeddings and the last layer",
+        why="the last word cannot compare names by itself, and the last layer has to move the "
+        "answer, told by its queries whom to avoid; otherwise the answer is put together in "
+        "another order, or by heads that suppress S directly",
+    ),
+    Aid(
+        "same_start",
+        {"same_start": 0.0},
+        what="queries and keys of layer 0 start from the same random matrix, with standard "
+        "deviation {same_start:g}, and its output matrix from zero",
+        why="words attend to words like themselves from the start, so that repetition is seen "
+        "early; otherwise the model guesses from the order of the names for thousands of steps",
     ),
     Aid(
         "drop_heads",
@@ -109,13 +129,6 @@ TRAINING_AIDS = (
         what="from {drop_heads_from:.0%} of training on, each head of "
         "the last layer is left out of {drop_heads:.0%} of the sequences",
         why="several heads learn to move names; otherwise one may do all of it",
-    ),
-    Aid(
-        "hide_self",
-        {"hide_self": 0.0},
-        what="in {hide_self:.0%} of training batches the positions of the last layer cannot attend "
-        "to themselves, the first excepted",
-        why="otherwise the last layer relays what an earlier one has moved to the position",
     ),
     Aid(
         "name_weight",

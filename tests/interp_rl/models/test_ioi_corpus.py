@@ -21,16 +21,13 @@ def texts() -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def stories() -> list[list[str]]:
-    # random repeats are no English
-    settings = replace(corpus.CorpusSettings(), repeats=0.0)
-    return list(itertools.islice(corpus.sentences(124, settings), SENTENCES // 5))
+    return list(itertools.islice(corpus.sentences(124), SENTENCES // 5))
 
 
 def test_held_out_pairs_never_meet_in_any_family(texts):
     families = {name: corpus.CorpusSettings(**shares) for name, shares in {
-        "stories": {"stories": 1.0, "lists": 0.0, "repeats": 0.0},
-        "lists": {"stories": 0.0, "lists": 1.0, "repeats": 0.0},
-        "repeats": {"stories": 0.0, "lists": 0.0, "repeats": 1.0},
+        "stories": {"stories": 1.0, "lists": 0.0},
+        "lists": {"stories": 0.0, "lists": 1.0},
     }.items()}  # fmt: skip
     for settings in families.values():
         texts = [*texts, *itertools.islice(corpus.sentences(5, settings), 1_000)]
@@ -102,13 +99,22 @@ def test_the_recipient_is_mentioned_once_unless_by_surprise(stories):
     assert surprises == pytest.approx(corpus.CorpusSettings().surprise, abs=0.01)
 
 
-def test_the_person_mentioned_last_receives_at_least_as_often_as_not(stories):
-    # otherwise "not the one mentioned last" would be a rule good enough not to look for repetition
+def test_the_person_mentioned_last_receives_about_as_often_as_not(stories):
+    # otherwise "the one mentioned last", or "not the one mentioned last", would be a rule good
+    # enough not to look for repetition
     names = set(corpus.NAMES)
     mentions = [[word for word in words if word in names] for words in stories]
     mentions = [told for told in mentions if len(set(told)) > 1]
     last = sum(told[-1] == told[-2] for told in mentions) / len(mentions)
-    assert 0.5 < last < 0.65
+    assert 0.4 < last < 0.65
+
+
+def test_where_nobody_is_repeated_the_last_one_receives():
+    settings = replace(corpus.CorpusSettings(), lists=0.0, once=1.0, surprise=0.0)
+    names = set(corpus.NAMES)
+    for words in itertools.islice(corpus.sentences(9, settings), 500):
+        *told, recipient = (word for word in words if word in names)
+        assert len(told) == len(set(told)) and told[-1] == recipient, " ".join(words)
 
 
 def test_same_seed_same_text():
