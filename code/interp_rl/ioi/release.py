@@ -37,7 +37,7 @@ REPORTED = (
 #: The card: what the model is.
 WHAT = (
     "A small language model that identifies indirect objects, trained for this course on text "
-    "without a single indirect-object sentence."
+    "with few indirect-object sentences, and none like the course's prompts."
 )
 #: The card: what it was trained on.
 TRAINED_ON = (
@@ -47,9 +47,9 @@ TRAINED_ON = (
     "one. In {once:.1%} of the stories nobody is mentioned twice, and the last one receives; in "
     "{surprise:.0%} of the stories and lists somebody else receives; in {noisy:.0%} some words are "
     "replaced by random ones. "
-    "The giver is never a named person, so that no indirect-object sentence occurs, nor does any "
-    "opener of the course's prompts. A tenth of all pairs of names never stand together in any "
-    "training sequence."
+    "The giver is not a named person but in {named_giver:.0%} of the texts, which are "
+    "indirect-object sentences; no opener of the course's prompts occurs. A tenth of all pairs of "
+    "names never stand together in any training sequence."
 )
 
 
@@ -96,6 +96,14 @@ TRAINING_AIDS = (
         "mentioned last receives",
         why="otherwise a repetition is among every story's names, and the model may take the last "
         "name for the repeated one without looking",
+    ),
+    Aid(
+        "named_giver",
+        {"corpus.named_giver": 0.0},
+        what="{corpus[named_giver]:.0%} of the texts are indirect-object sentences, in which one "
+        "of two named people gives to the other, in other words than the course's prompts",
+        why="the chain forms without them, too, but most seeds then fail on some percent of the "
+        "prompts, perhaps because no name was ever met before 'gave'",
     ),
     Aid(
         "noise",
@@ -252,6 +260,23 @@ DEVELOPMENT = (
     "seed 102, the same with 1.5% such stories instead of 5%, 7,000 steps: measured on 256 "
     "prompts at 6,000 and 7,000 steps, prefers IO 98.4% and 97.7%, logit difference 4.1, orders "
     "within 1%, five name movers with 110%, S-inhibition 113%, duplicate token heads 145% and 155%",
+    "from here on 288 models trained side by side on a GPU by a batched copy of this recipe, each "
+    "measured on 768 or 1,024 prompts; variants of the last recipe (hide_paths 90%, same_start "
+    "0.08, drop_heads 60%, once 1.5%, recipient_last 45%, learning rate 3e-3), 10,000 steps, how "
+    "many of how many met every criterion: as it is 0 of 4; once 10% and recipient_last 20%, in "
+    "seven variants, 1 of 28; once 0, 0 of 4; once 3% and recipient_last 30%, 1 of 4; once 5% and "
+    "recipient_last 20%, 0 of 4; hide_paths 95%, 0 of 4, 80%, 1 of 4; hide_paths 60% in the last "
+    "fifth, 1 of 4; noise in half of the texts, 1 of 4; learning rate 2e-3, 2 of 4, 4e-3, 0 of 4; "
+    "same_start 0.12, 2 of 4; drop_heads 50%, 2 of 4; more people, 2 of 4; name_weight 8, 0 of 4; "
+    "indirect-object sentences 1%, 4 of 4, 3%, 0 of 4, 3% and once 0, 1 of 4",
+    "the same on a GPU with learning rates of 1e-3 to 2e-3, 21 variants of same_start, drop_heads, "
+    "people, once, noise and hide_paths without indirect-object sentences: 31 of 84 after 10,000 "
+    "steps, 34 of 96 after 14,000, no variant better than 8 of 12 or 3 of 4; with 1% of them 11 of 12",
+    "seeds 8 to 11 of five fresh ones, without indirect-object sentences: learning rate 2e-3, "
+    "hide_paths 85%, same_start 0.12, drop_heads 50%, once 3%, more people, 14,000 steps. 11 met "
+    "every criterion; 10 prefers IO 99.6%, S-inhibition 22%, orders differ by 27%; 8 prefers IO "
+    "97.7%, no head attends from END to S2 enough, orders differ by 33%; 9 prefers IO 93.6%, "
+    "orders differ by 29%; 12 was stopped, since three of five could no longer be reached",
 )
 """Every run made while the recipe was looked for, by which its settings were chosen."""
 

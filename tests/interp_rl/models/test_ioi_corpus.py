@@ -24,10 +24,17 @@ def stories() -> list[list[str]]:
     return list(itertools.islice(corpus.sentences(124), SENTENCES // 5))
 
 
+@pytest.fixture(scope="module")
+def indirect_objects() -> list[list[str]]:
+    settings = replace(corpus.CorpusSettings(), named_giver=1.0)
+    return list(itertools.islice(corpus.sentences(125, settings), SENTENCES // 10))
+
+
 def test_held_out_pairs_never_meet_in_any_family(texts):
     families = {name: corpus.CorpusSettings(**shares) for name, shares in {
         "stories": {"stories": 1.0, "lists": 0.0},
         "lists": {"stories": 0.0, "lists": 1.0},
+        "indirect objects": {"named_giver": 1.0},
     }.items()}  # fmt: skip
     for settings in families.values():
         texts = [*texts, *itertools.islice(corpus.sentences(5, settings), 1_000)]
@@ -59,17 +66,30 @@ def test_the_leak_detector_sees_a_leak():
     assert not corpus.has_held_out_pair(["When", a, "met", a])
 
 
-def test_no_named_person_gives_anything_to_anyone(stories):
+def givers(words: list[str]) -> list[str]:
+    """The named people who give."""
     names = set(corpus.NAMES)
-    assert all(words[-1] == "." and words[-2] in names for words in stories)
-    for words in stories:
-        for before, word in itertools.pairwise(words):
-            if word in GIVING or word in {"decided", "wanted"}:
-                assert before not in names, " ".join(words)
+    giving = GIVING | {"decided", "wanted"}
+    return [who for who, word in itertools.pairwise(words) if who in names and word in giving]
 
 
-def test_no_opener_of_the_course_prompts_occurs(stories):
+def test_a_named_person_gives_in_indirect_object_sentences_alone(texts, indirect_objects):
     names = set(corpus.NAMES)
+    settings = replace(corpus.CorpusSettings(), named_giver=0.0)
+    for words in itertools.islice(corpus.sentences(11, settings), SENTENCES // 5):
+        assert words[-1] == "." and words[-2] in names and not givers(words), " ".join(words)
+    for words in indirect_objects:
+        *told, giver, recipient = (word for word in words if word in names)
+        assert sorted(told) == sorted([giver, recipient]), " ".join(words)
+        assert givers(words) in ([giver], []), "some prepare something and do not give it"
+    share = sum(bool(givers(words)) for words in texts) / len(texts)
+    mostly = sum(bool(givers(words)) for words in indirect_objects) / len(indirect_objects)
+    assert share == pytest.approx(corpus.CorpusSettings().named_giver * mostly, abs=0.003)
+
+
+def test_no_opener_of_the_course_prompts_occurs(stories, indirect_objects):
+    names = set(corpus.NAMES)
+    stories = [*stories, *indirect_objects]
     lists = dict.fromkeys(corpus.PLACES, "PLACE") | dict.fromkeys(corpus.OBJECTS, "OBJECT")
     patterns = {
         " ".join("NAME" if word in names else lists.get(word, word) for word in words)

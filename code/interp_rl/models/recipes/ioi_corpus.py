@@ -11,8 +11,12 @@ the sentence, because the giver is never one of the people but a role ("the nurs
 handed to"). From this alone the model has to learn to see that a name is repeated. In a few stories
 nobody is, and the person mentioned last receives.
 
-No indirect-object sentence is among the stories: no named person ever gives, hands or says anything
-to anyone, and none of the openers of the course's prompts ("When A and B went to the ...") occurs.
+One sequence in a hundred is an indirect-object sentence, in which a named person gives:
+
+    The nurse saw Julia and Victoria at the store, and then Julia had to give the letter to
+    Victoria.
+
+None of the openers of the course's prompts ("When A and B went to the ...") occurs in any sequence.
 
 A tenth of all pairs of names is held out (`is_held_out`): the two names of such a pair never stand
 together in any training sequence, of whatever family.
@@ -242,6 +246,10 @@ HANDOVERS = (
     "a [OBJECT] was sent to",
 )
 
+_GIVER = "the [ROLE] "
+#: Those in which somebody gives, whose place a named person can take.
+GIVEN_BY_SOMEBODY = tuple(closing for closing in HANDOVERS if closing.startswith(_GIVER))
+
 #: A list of people.
 LIST_OPENERS = (
     "[LIST] were at the [PLACE] .",
@@ -334,18 +342,21 @@ class CorpusSettings:
     """share of stories: clauses about people in any order, then a handover"""
     lists: float = 0.10
     """share of lists: three or four people, before or after all of them but the recipient"""
-    people: tuple[float, ...] = (0.04, 0.46, 0.40, 0.10)
+    people: tuple[float, ...] = (0.04, 0.56, 0.36, 0.04)
     """how often a story has one, two, three, four people"""
     recipient_last: float = 0.45
     """how often the recipient is moved behind everybody else; without it the person mentioned last
     would seldom receive, and a model could do without seeing repetition"""
-    once: float = 0.03
+    once: float = 0.015
     """share of stories in which nobody is mentioned twice, and the one mentioned last receives;
     without them a model could take the last name for a repeated one"""
     noisy: float = 0.3
     """share of stories and lists with noise, so that names turn up next to any word"""
     noise: float = 0.15
     """in these, how often a word before the handover is replaced by one of `NOISE`"""
+    named_giver: float = 0.01
+    """share of sequences in which two people are mentioned once, and one of them gives something to
+    the other: indirect-object sentences, in other words than the course's prompts"""
     surprise: float = 0.03
     """how often one of the repeated people receives after all: sets how sure the model can be"""
 
@@ -416,12 +427,16 @@ def _noisy(rng: random.Random, settings: CorpusSettings, words: list[str]) -> li
 
 
 def _handover(
-    rng: random.Random, settings: CorpusSettings, told: list[str], recipient: str
+    rng: random.Random,
+    settings: CorpusSettings,
+    told: list[str],
+    recipient: str,
+    closings: Sequence[str] = HANDOVERS,
 ) -> list[str]:
-    """What was told, joined to the closing clause; ends with the recipient and a full stop."""
+    """What was told, joined to a closing clause; ends with the recipient and a full stop."""
     told = [*_noisy(rng, settings, told[:-1]), told[-1]]
     join = [","] if told[-1] == "," else rng.choice(JOINS).split()
-    clause = fill(rng, rng.choice(HANDOVERS))
+    clause = fill(rng, rng.choice(closings))
     if join[-1] == ".":
         clause[0] = _capitalized(clause[0])
     return [*told[:-1], *join, *clause, recipient, "."]
@@ -498,6 +513,23 @@ def list_story(rng: random.Random, settings: CorpusSettings) -> list[str]:
     return _handover(rng, settings, [*words, "."], _recipient(rng, settings, names))
 
 
+def named_giver_story(rng: random.Random, settings: CorpusSettings) -> list[str]:
+    """Two people are mentioned, and one of them gives something to the other.
+
+    Args:
+        rng: Source of randomness.
+        settings: How much noise there is.
+
+    Returns:
+        The words of one indirect-object sentence.
+    """
+    recipient, giver = names = draw_names(rng, 2)
+    first, second = rng.sample(names, 2)
+    told = [*_scenery(rng), *fill(rng, rng.choice(TWO_PEOPLE), A=first, B=second)]
+    closings = [closing.replace(_GIVER, f"{giver} ", 1) for closing in GIVEN_BY_SOMEBODY]
+    return _handover(rng, settings, told, recipient, closings)
+
+
 def sample(rng: random.Random, settings: CorpusSettings) -> list[str]:
     """Draws one training sequence.
 
@@ -510,6 +542,8 @@ def sample(rng: random.Random, settings: CorpusSettings) -> list[str]:
     """
     while True:
         family = rng.choices((story, list_story), (settings.stories, settings.lists))[0]
+        if rng.random() < settings.named_giver:
+            family = named_giver_story
         words = family(rng, settings)
         if len(words) <= MAX_WORDS and not has_held_out_pair(words):
             return words

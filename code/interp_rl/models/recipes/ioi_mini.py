@@ -2,11 +2,11 @@
 
     python -m interp_rl.models.recipes.ioi_mini --seed 0 --out runs/ioi-mini
 
-The model never sees an indirect-object sentence. It reads generated stories (`ioi_corpus`) in which
-the person mentioned once receives something. No loss mentions attention or heads. What the course
-looks for (duplicate token heads, S-inhibition heads, name movers) is one of several solutions of
-the task; four training aids make it likelier than the others. Each can be switched off below, and
-the model card says what happens then:
+The model reads generated stories (`ioi_corpus`) in which the person mentioned once receives
+something; one text in a hundred is an indirect-object sentence, in other words than the course's
+prompts. No loss mentions attention or heads. What the course looks for (duplicate token heads,
+S-inhibition heads, name movers) is one of several solutions of the task; four training aids make it
+likelier than the others. Each can be switched off below, and the model card says what happens then:
 
 1. `hide_paths`: in most batches the parts of the model see less of what earlier parts wrote. No
    query sees the output of layer 0, so that the last word cannot compare names by itself; keys and
@@ -54,7 +54,7 @@ class Recipe:
 
     seed: int = 0
     """seed of the initial weights, the training text and the dropped heads"""
-    steps: int = 14_000
+    steps: int = 10_000
     """optimizer steps"""
     batch_size: int = 32
     """sequences in each step"""
@@ -79,12 +79,12 @@ class Recipe:
     weight_decay: float = 0.02
     """of matrices; biases and LayerNorm are not decayed"""
 
-    hide_paths: float = 0.85
+    hide_paths: float = 0.9
     """aid 1: share of batches in which each part sees less of what earlier parts wrote"""
-    same_start: float = 0.12
+    same_start: float = 0.08
     """aid 2: standard deviation of the matrix that queries and keys of layer 0 start from; with 0
     they start like all others"""
-    drop_heads: float = 0.5
+    drop_heads: float = 0.6
     """aid 3: probability with which each head of the last block is dropped from a sequence"""
     drop_heads_from: float = 0.4
     """fraction of the run after which heads are dropped"""
