@@ -271,7 +271,8 @@ DEVELOPMENT = (
     "indirect-object sentences 1%, 4 of 4, 3%, 0 of 4, 3% and once 0, 1 of 4",
     "the same on a GPU with learning rates of 1e-3 to 2e-3, 21 variants of same_start, drop_heads, "
     "people, once, noise and hide_paths without indirect-object sentences: 31 of 84 after 10,000 "
-    "steps, 34 of 96 after 14,000, no variant better than 8 of 12 or 3 of 4; with 1% of them 11 of 12",
+    "steps, 34 of 96 after 14,000, no variant better than 8 of 12 or 3 of 4; with 1% of them 11 "
+    "of 12",
     "seeds 8 to 11 of five fresh ones, without indirect-object sentences: learning rate 2e-3, "
     "hide_paths 85%, same_start 0.12, drop_heads 50%, once 3%, more people, 14,000 steps. 11 met "
     "every criterion; 10 prefers IO 99.6%, S-inhibition 22%, orders differ by 27%; 8 prefers IO "
