@@ -112,8 +112,7 @@ def test_the_path_patches_are_those_that_the_classes_rest_on(names, roles):
 
 
 def test_few_heads_have_a_strong_path(names):
-    for effect in ("to_queries", "to_keys", "to_values"):
-        assert names[effect].min() < -0.1
+    for effect in ("to_queries", "feeding"):
         assert 1 <= (names[effect] < -0.1).sum() <= names[effect].numel() / 4
     latest = max(head.layer for head in names["s_inhibition"])
     for effect in ("to_keys", "to_values"):
@@ -127,6 +126,9 @@ def test_the_strongest_senders_are_the_classes_of_the_table(names, roles, said):
     share = float(-names["together"].change.mean() / names["together"].before.mean())
     assert said["s-inhibition-removes"] == f"{share:.0%}"
     assert share >= -float(names["to_queries"].min()) - 0.02, "all are not less than one"
+    keys, values = (float(names[f"to_{part}"][names["feeder"]]) for part in ("keys", "values"))
+    assert ("where they look, more" in said["where-or-what"]) == (keys < 2 * values)
+    assert ("what they read there, more" in said["where-or-what"]) == (values < 2 * keys)
     for part in ("keys", "values"):
         assert said[f"feeder-{part}"] == f"{-float(names[f'to_{part}'][names['feeder']]):.0%}"
 
