@@ -47,9 +47,10 @@ TRAINED_ON = (
     "one. In {once:.1%} of the stories nobody is mentioned twice, and the last one receives; in "
     "{surprise:.0%} of the stories and lists somebody else receives; in {noisy:.0%} some words are "
     "replaced by random ones. "
-    "The giver is not a named person but in {named_giver:.0%} of the texts, which are "
-    "indirect-object sentences; no opener of the course's prompts occurs. A tenth of all pairs of "
-    "names never stand together in any training sequence."
+    "The giver is not a named person but in {named_giver:.0%} of the texts drawn, which are "
+    "indirect-object sentences and come to 1.6% of the texts that are short enough to be trained "
+    "on; no opener of the course's prompts occurs. A tenth of all pairs of names never stand "
+    "together in any training sequence."
 )
 
 

@@ -84,7 +84,7 @@ def test_a_named_person_gives_in_indirect_object_sentences_alone(texts, indirect
         assert givers(words) in ([giver], []), "some prepare something and do not give it"
     share = sum(bool(givers(words)) for words in texts) / len(texts)
     mostly = sum(bool(givers(words)) for words in indirect_objects) / len(indirect_objects)
-    assert share == pytest.approx(corpus.CorpusSettings().named_giver * mostly, abs=0.003)
+    assert share / mostly == pytest.approx(0.016, abs=0.003), "the card says 1.6%"
 
 
 def test_no_opener_of_the_course_prompts_occurs(stories, indirect_objects):
@@ -130,7 +130,7 @@ def test_the_person_mentioned_last_receives_about_as_often_as_not(stories):
 
 
 def test_where_nobody_is_repeated_the_last_one_receives():
-    settings = replace(corpus.CorpusSettings(), lists=0.0, once=1.0, surprise=0.0)
+    settings = replace(corpus.CorpusSettings(), lists=0.0, once=1.0, surprise=0.0, named_giver=0.0)
     names = set(corpus.NAMES)
     for words in itertools.islice(corpus.sentences(9, settings), 500):
         *told, recipient = (word for word in words if word in names)

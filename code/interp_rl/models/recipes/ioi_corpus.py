@@ -11,7 +11,8 @@ the sentence, because the giver is never one of the people but a role ("the nurs
 handed to"). From this alone the model has to learn to see that a name is repeated. In a few stories
 nobody is, and the person mentioned last receives.
 
-One sequence in a hundred is an indirect-object sentence, in which a named person gives:
+One text in a hundred is an indirect-object sentence, in which a named person gives (texts that are
+too long are drawn again, and such sentences are short, so that they come to 1.6%):
 
     The nurse saw Julia and Victoria at the store, and then Julia had to give the letter to
     Victoria.
@@ -355,7 +356,7 @@ class CorpusSettings:
     noise: float = 0.15
     """in these, how often a word before the handover is replaced by one of `NOISE`"""
     named_giver: float = 0.01
-    """share of sequences in which two people are mentioned once, and one of them gives something to
+    """share of texts drawn in which two people are mentioned once, and one of them gives something to
     the other: indirect-object sentences, in other words than the course's prompts"""
     surprise: float = 0.03
     """how often one of the repeated people receives after all: sets how sure the model can be"""
