@@ -356,8 +356,8 @@ class CorpusSettings:
     noise: float = 0.15
     """in these, how often a word before the handover is replaced by one of `NOISE`"""
     named_giver: float = 0.01
-    """share of texts drawn in which two people are mentioned once, and one of them gives something to
-    the other: indirect-object sentences, in other words than the course's prompts"""
+    """share of texts drawn in which two people are mentioned once, and one of them gives something
+    to the other: indirect-object sentences, in other words than the course's prompts"""
     surprise: float = 0.03
     """how often one of the repeated people receives after all: sets how sure the model can be"""
 
