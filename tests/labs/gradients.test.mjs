@@ -124,11 +124,11 @@ test("one episode cannot be left out", () => {
   assert.throws(() => WEIGHTS.leave_one_out_baseline([1]), /two episodes/);
 });
 
-// written by tests/labs/test_gradients.py from interp_rl.policy_gradients, on draws made there
-const reference = process.env.LAB_REFERENCE;
+// written by tests/labs/reference_gradients.py from interp_rl.policy_gradients, on draws made there
+const reference = process.env.REFERENCE;
 
 test("weights, estimates and moments are those of the library", { skip: !reference && "run by pytest" }, () => {
-  const { batches, moments } = JSON.parse(readFileSync(reference, "utf8"));
+  const { batches, moments } = JSON.parse(readFileSync(`${reference}/gradients.json`, "utf8"));
   assert.ok(batches.length >= 10 && moments.length >= 6);
   for (const { returns, scores, weights, estimates } of batches) {
     for (const name of Object.keys(WEIGHTS)) {

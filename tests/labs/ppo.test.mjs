@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { moments, softmax } from "../../book/labs/ppo/divergence.js";
-import { errors, gae } from "../../book/labs/ppo/gae.js";
-import { objective, verdict } from "../../book/labs/ppo/objective.js";
+import { moments, softmax } from "../../book/labs/kl/divergence.js";
+import { errors, gae } from "../../book/labs/advantages/gae.js";
+import { objective, verdict } from "../../book/labs/clip/objective.js";
 import { uniforms } from "../../book/labs/random.js";
 
 const close = (a, b, tolerance = 1e-9) => assert.ok(Math.abs(a - b) <= tolerance, `${a} is not ${b}`);
@@ -80,11 +80,11 @@ test("lambda 1 is what came minus the value, lambda 0 the one-step error", () =>
   assert.throws(() => gae([1], [1, 2], 1, 1), /belong together/);
 });
 
-// written by tests/labs/test_ppo.py from interp_rl.finetuning
-const reference = process.env.LAB_REFERENCE;
+// written by tests/labs/reference_ppo.py from interp_rl.finetuning
+const reference = process.env.REFERENCE;
 
 test("objective, estimates and advantages are those of the library", { skip: !reference && "run by pytest" }, () => {
-  const { objectives, divergences, advantages } = JSON.parse(readFileSync(reference, "utf8"));
+  const { objectives, divergences, advantages } = JSON.parse(readFileSync(`${reference}/ppo.json`, "utf8"));
   assert.ok(objectives.length >= 20 && divergences.length >= 6 && advantages.length >= 6);
   for (const { ratio, advantage, clip, value, slope } of objectives) {
     const mine = objective(ratio, advantage, clip);

@@ -35,9 +35,9 @@ def data(root: Path) -> dict[str, Any]:
 
     Returns:
         `texts`: prompt, tokens of the response, score of the text, and `values`, one before each
-        token; they are the first one that the classifier likes, the first that it does not, and the
-        second that it likes. `constant`: the mean value of the three prompts, what a critic says that
-        cannot read. `continuations`: how many make a value.
+        token; they are the first short one that the classifier likes, the first that it does not,
+        and the second that it likes. `constant`: the mean value of the three prompts, what a critic
+        says that cannot read. `continuations`: how many make a value.
     """
     torch.set_num_threads(1)
     policy, tokenizer, _ = models.load("reviews", edition="embedded")

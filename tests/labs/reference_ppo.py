@@ -1,4 +1,4 @@
-"""The PPO laboratory against the library: objective, KL estimates, advantages, recorded runs."""
+"""What the library says of objective, KL estimates and advantages, for the PPO laboratories."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,8 @@ import torch
 from interp_rl.finetuning import kl, ppo
 
 
-def test_objective_estimates_and_advantages_are_those_of_the_library(
-    tmp_path: Path, node_test
-) -> None:
+def write(folder: Path) -> None:
+    """Values on a grid, and of random distributions and responses."""
     reference = {
         "objectives": [
             _objective(ratio, advantage, clip)
@@ -25,9 +24,7 @@ def test_objective_estimates_and_advantages_are_those_of_the_library(
         ],
         "advantages": [_advantages(seed) for seed in range(8)],
     }
-    file = tmp_path / "reference.json"
-    file.write_text(json.dumps(reference))
-    node_test("ppo.test.mjs", reference=file)
+    (folder / "ppo.json").write_text(json.dumps(reference))
 
 
 def _objective(ratio: float, advantage: float, clip: float) -> dict:
