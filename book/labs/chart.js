@@ -112,6 +112,14 @@ export function leftAxis(y, at, left, right, format = plain) {
   ];
 }
 
+/** What the lines and areas of a chart are; each entry is [name, colour, dashes or "area"]. */
+export function legend(entries) {
+  return el("p", { class: "lab-legend" }, entries.map(([name, colour, dashes = null]) => el("span", { class: "lab-legend-entry" },
+    el("svg", { width: 26, height: 10, "aria-hidden": "true" }, dashes === "area"
+      ? el("rect", { class: `lab-fill-${colour}`, x: 7, width: 12, height: 10, rx: 2 })
+      : el("line", { class: `lab-stroke-${colour}`, x1: 1, x2: 25, y1: 5, y2: 5, "stroke-width": 2.6, "stroke-dasharray": dashes })), name)));
+}
+
 /** A table with a heading row; the first entry of each row names it. Returns it, with `fill(rows)`. */
 export function table(caption, headings, { numbers = true } = {}) {
   const body = el("tbody");

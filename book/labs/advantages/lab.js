@@ -1,6 +1,6 @@
 // Generalised advantage estimation on a text: which token gets the credit as lambda moves.
 
-import { picture, responsive, scale, words } from "../chart.js";
+import { picture, plain, responsive, scale, ticks, words } from "../chart.js";
 import { choice, el, fixed, liveRegion, loadData, menu, signed, slider } from "../ui.js";
 import { gae } from "./gae.js";
 
@@ -22,9 +22,12 @@ export function start(root, data) {
     const values = state.critic === "reads" ? read : read.map(() => data.constant);
     const rewards = tokens.map((_, t) => (t === tokens.length - 1 ? score : 0));
     const advantages = gae(rewards, values, 1, state.lambda);
-    now = { tokens, values, advantages, lambda: state.lambda };
+    // the same axis for every lambda, so that the bars can be compared while it moves
+    const extremes = [0, 1].flatMap((lambda) => gae(rewards, values, 1, lambda));
+    const axis = [Math.min(0, ...extremes), Math.max(0, ...extremes)];
+    now = { tokens, values, advantages, lambda: state.lambda, axis };
     shown.replaceChildren(el("span", { class: "gae-prompt" }, `${prompt} `), ...tokens.flatMap((token, t) => [
-      el("span", { class: "gae-token", style: tint(advantages[t]) }, token === "end" ? "⏹" : token), " ",
+      el("span", { class: token === "end" ? "gae-token gae-end" : "gae-token", style: tint(advantages[t]) }, token), " ",
     ]), el("strong", { class: "gae-score" }, `score ${fixed(score)}`));
     plot.redraw();
     const largest = advantages.reduce((best, a, t) => (Math.abs(a) > Math.abs(advantages[best]) ? t : best), 0);
@@ -49,15 +52,14 @@ export function start(root, data) {
       label: "Text", value: "0", onchange: (value) => set("text", Number(value)),
       options: data.texts.map(({ prompt, tokens }, i) => [String(i), [prompt, ...tokens.slice(0, -1)].join(" ").replaceAll(" .", ".")]),
     }),
-    el("div", { class: "lab-columns" },
-      slider({
-        label: "λ of GAE", min: 0, max: 1, step: 0.05, value: state.lambda,
-        format: (value) => fixed(value), oninput: (value) => set("lambda", value),
-      }),
-      choice({
-        label: "Critic", value: state.critic, onchange: (value) => set("critic", value),
-        options: [["reads", "reads the text"], ["constant", "says the same always"]],
-      })),
+    choice({
+      label: "Critic", value: state.critic, onchange: (value) => set("critic", value),
+      options: [["reads", "reads the text"], ["constant", "always says the same"]],
+    }),
+    slider({
+      label: "λ of GAE", min: 0, max: 1, step: 0.05, value: state.lambda,
+      format: (value) => fixed(value), oninput: (value) => set("lambda", value),
+    }),
     shown, plot, live,
     el("p", { class: "lab-note" }, `The score is paid at the end token. The critic that reads is the mean score of ${data.continuations} `
       + "continuations that the model writes from each place, so it is right up to noise; the other one says "
@@ -79,23 +81,23 @@ function tint(advantage) {
 const ROW = 30;
 
 /** One row for each token: the value before it, and its advantage. */
-function draw(width, { tokens, values, advantages, lambda }) {
+function draw(width, { tokens, values, advantages, lambda, axis }) {
   const [top, left] = [46, width < 420 ? 86 : 110];
-  const split = left + Math.max(52, (width - left) * 0.26);
+  const split = left + Math.max(66, (width - left) * 0.26);
   const bottom = top + tokens.length * ROW;
   const value = scale([0, 1], [left + 6, split - 16]);
-  const largest = Math.max(1, ...advantages.map(Math.abs));
-  const advantage = scale([-largest, largest], [split + 40, width - 40]);
+  const advantage = scale(axis, [split + (axis[0] < 0 ? 40 : 8), width - 46]);
+  const marks = ticks(...axis, 3);
   const middle = (row) => top + (row + 0.5) * ROW;
   const path = values.map((v, row) => `${row ? "L" : "M"}${value(v).toFixed(1)},${middle(row)}`).join("");
   return picture(width, bottom + 22,
     `For each token the critic's value before it and its advantage with lambda ${fixed(lambda)}: ${tokens.map((token, t) => `${token} ${signed(advantages[t])}`).join(", ")}.`,
-    words(value(0), 16, "value before", { class: "lab-axis" }),
+    words((value(0) + value(1)) / 2, 16, width < 420 ? "value" : "value before", { at: "middle", class: "lab-axis" }),
     words(value(0), 34, "0", { class: "lab-tick", at: "middle" }), words(value(1), 34, "1", { class: "lab-tick", at: "middle" }),
-    words(advantage(0), 16, "advantage", { at: "middle", class: "lab-axis" }),
-    ...[-largest, 0, largest].map((tick) => words(advantage(tick), 34, signed(tick, 1).replace("+0.0", "0"), { at: "middle", class: "lab-tick" })),
+    words((advantage(axis[0]) + advantage(axis[1])) / 2, 16, "advantage", { at: "middle", class: "lab-axis" }),
+    ...marks.map((tick) => words(advantage(tick), 34, plain(tick), { at: "middle", class: "lab-tick" })),
     ...[0, 0.5, 1].map((tick) => el("line", { class: "lab-grid", x1: value(tick), x2: value(tick), y1: top - 4, y2: bottom })),
-    ...[-largest, largest].map((tick) => el("line", { class: "lab-grid", x1: advantage(tick), x2: advantage(tick), y1: top - 4, y2: bottom })),
+    ...marks.map((tick) => el("line", { class: "lab-grid", x1: advantage(tick), x2: advantage(tick), y1: top - 4, y2: bottom })),
     el("line", { class: "lab-base", x1: advantage(0), x2: advantage(0), y1: top - 4, y2: bottom }),
     el("path", { d: path, fill: "none", class: "lab-stroke-green", "stroke-width": 2 }),
     ...tokens.flatMap((token, row) => {

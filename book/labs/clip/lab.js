@@ -1,6 +1,6 @@
 // PPO's clipped objective for one token: drag the ratio, turn the advantage, see what is left to gain.
 
-import { bottomAxis, leftAxis, line, picture, responsive, scale, table, ticks, words } from "../chart.js";
+import { bottomAxis, leftAxis, legend, line, picture, responsive, scale, table, ticks, words } from "../chart.js";
 import { el, fixed, liveRegion, signed, slider } from "../ui.js";
 import { objective, verdict } from "./objective.js";
 
@@ -14,13 +14,13 @@ export const RATIOS = [0.4, 1.8];
 export function start(root) {
   const state = { ratio: 1.4, advantage: 1, clip: 0.2 };
   const live = liveRegion({ class: "lab-live lab-verdict" });
-  const numbers = table("Objective and gradient with and without the clip", ["", "objective", "gradient"]);
+  const numbers = table("Objective and gradient with and without the clip", ["token", "objective", "gradient"]);
   const frame = { x: null };
   const plot = responsive((width) => draw(width, state, frame));
   plot.classList.add("lab-drag");
 
   const ratio = slider({
-    label: "Ratio of new to old probability", min: RATIOS[0], max: RATIOS[1], step: 0.01, value: state.ratio,
+    label: "Ratio, new to old", min: RATIOS[0], max: RATIOS[1], step: 0.01, value: state.ratio,
     format: (value) => fixed(value), oninput: (value) => set("ratio", value),
   });
   function set(name, value) {
@@ -52,8 +52,9 @@ export function start(root) {
   });
 
   root.append(
-    plot,
-    el("div", { class: "lab-columns" }, ratio,
+    el("div", { class: "lab-figure" },
+      legend([["PPO, with the clip", "blue"], ["without the clip", "vermilion", "6 5"]]), plot),
+    el("div", { class: "lab-columns lab-thirds" }, ratio,
       slider({
         label: "Advantage", min: -2, max: 2, step: 0.1, value: state.advantage,
         format: (value) => signed(value, 1), oninput: (value) => set("advantage", value),
@@ -86,14 +87,11 @@ function draw(width, { ratio, advantage, clip }, frame) {
     el("rect", { class: "lab-band", x: x(1 - clip), y: top, width: x(1 + clip) - x(1 - clip), height: bottom - top }),
     ...bottomAxis(x, ticks(...RATIOS, width < 420 ? 5 : 8), top, bottom, "ratio of new to old probability"),
     ...leftAxis(y, [-2, -1, 0, 1, 2], left, right),
-    words((x(1 - clip) + x(1 + clip)) / 2, top + 14, "1 ± ε", { at: "middle", class: "lab-tick" }),
+    words(x(1 - clip) - 5, top + 13, "1 − ε", { at: "end", class: "lab-tick" }),
+    words(x(1 + clip) + 5, top + 13, "1 + ε", { class: "lab-tick" }),
     line([[x(1), top], [x(1), bottom]], { class: "lab-right" }),
     line(along((r) => r * advantage), { class: "lab-stroke-vermilion", "stroke-width": 2, "stroke-dasharray": "6 5" }),
     line(along((r) => objective(r, advantage, clip).value), { class: "lab-stroke-blue", "stroke-width": 3.5 }),
-    el("line", { class: "lab-stroke-vermilion", x1: left + 10, x2: left + 34, y1: bottom - 30, y2: bottom - 30, "stroke-width": 2, "stroke-dasharray": "6 5" }),
-    words(left + 40, bottom - 26, "without the clip"),
-    el("line", { class: "lab-stroke-blue", x1: left + 10, x2: left + 34, y1: bottom - 11, y2: bottom - 11, "stroke-width": 3.5 }),
-    words(left + 40, bottom - 7, "PPO, with the clip"),
     push ? el("path", { class: "lab-arrow", d: `M${px},${py} H${px + push * 0.9}` }) : null,
     push ? el("path", { class: "lab-arrow-head", d: head }) : null,
     el("circle", { class: "lab-handle", cx: px, cy: py, r: 10 }));

@@ -1,6 +1,6 @@
 // The shipped frontier: what each method reaches at each setting of its dial, and what it writes there.
 
-import { bottomAxis, leftAxis, line, picture, responsive, scale, table, words } from "../chart.js";
+import { bottomAxis, leftAxis, legend, line, picture, responsive, scale, table, words } from "../chart.js";
 import { choice, el, fixed, liveRegion, loadData, slider } from "../ui.js";
 
 /** Points and texts are loaded when the reader asks for them. */
@@ -9,7 +9,7 @@ export function load() {
 }
 
 const STYLES = {
-  ppo: ["blue", null], rloo: ["vermilion", "6 4"], grpo: ["green", "8 3 2 3"], supervised: ["purple", "2 4"], "best-of-n": ["ink", "2 4"],
+  ppo: ["blue", null], rloo: ["vermilion", "6 4"], grpo: ["green", "8 3 2 3"], supervised: ["purple", "2 4"], "best-of-n": ["ink", "1 4"],
 };
 
 /** What a method's dial is called, and how a setting of it is written. */
@@ -25,7 +25,7 @@ export function start(root, data) {
   const live = liveRegion({ class: "lab-live lab-verdict" });
   const plot = responsive((width) => draw(width, data, state));
   const dial = el("div", {});
-  const numbers = table("Measured on held-out prompts", ["", "score", "KL, nats", "perplexity", "distinct-2"]);
+  const numbers = el("div", {});
   const texts = table("Texts on the same prompts", ["before training", "after"], { numbers: false });
   texts.classList.add("frontier-texts");
 
@@ -47,8 +47,10 @@ export function start(root, data) {
     const { name } = data.methods[state.method];
     plot.redraw();
     const before = data.reference.first;
-    const row = (one) => [fixed(one.reward), fixed(one.kl, 1), fixed(one.perplexity, 1), fixed(one.distinct_2)];
-    numbers.fill([["the reference", ...row(before)], [`${name}, first seed`, ...row(first)]]);
+    const measured = table("Measured on held-out prompts", ["first seed", "reference", name]);
+    measured.fill([["score", "reward", 2], ["KL, nats", "kl", 1], ["perplexity", "perplexity", 1], ["distinct-2", "distinct_2", 2]]
+      .map(([row, key, digits]) => [row, fixed(before[key], digits), fixed(first[key], digits)]));
+    numbers.replaceChildren(measured);
     texts.fill(before.texts.map((text, i) => [said(text, before.scores[i]), said(first.texts[i], first.scores[i])]));
     const mean = rewards.reduce((a, b) => a + b, 0) / seeds;
     live.say(`${name}, ${dialOf(state.method).label.replace(/^./, (c) => c.toLowerCase())} ${dialOf(state.method).format(setting)}: `
@@ -65,7 +67,11 @@ export function start(root, data) {
         show();
       },
     }),
-    dial, plot, live, numbers, texts,
+    dial,
+    el("div", { class: "lab-figure" }, legend([
+      ...Object.entries(data.methods).map(([key, { name }]) => [name, ...STYLES[key]]), ["best possible", "ink"],
+    ]), plot),
+    live, numbers, texts,
     el("p", { class: "lab-note" }, `The course ships ${data.reference.first.texts.length} texts of the first seed for every setting, and these are all of them, `
       + "each with its score. Points in the plot are means over the seeds; the ring is the first seed, which wrote the texts."),
   );
@@ -75,9 +81,10 @@ export function start(root, data) {
 
 /** What the numbers say about the language, beside the reference. */
 export function judged(first, before) {
-  if (first.perplexity > 2 * before.perplexity) return "The perplexity shows that the language is lost.";
-  if (first.distinct_2 < 0.6 * before.distinct_2) return "Distinct-2 shows that it repeats itself.";
-  return "Perplexity and distinct-2 are near those of the reference.";
+  const [strange, new2] = [first.perplexity / before.perplexity, first.distinct_2 / before.distinct_2];
+  if (strange > 2) return `The perplexity is ${fixed(strange, strange < 10 ? 1 : 0)} times that of the reference: the language is lost.`;
+  if (new2 < 0.6) return `Distinct-2 is ${fixed(new2)} times that of the reference: it repeats itself.`;
+  return `Perplexity and distinct-2 are ${fixed(strange)} and ${fixed(new2)} times those of the reference.`;
 }
 
 function said(text, score) {
@@ -105,6 +112,7 @@ function draw(width, { methods, optimum, reference }, { method, index }) {
     ];
   });
   const chosen = methods[method].points[index];
+  const start = mean(reference);
   const [cx, cy] = at(chosen.kl, mean(chosen));
   const [fx, fy] = at(chosen.first.kl, chosen.first.reward);
   const axis = bottomAxis((nats) => x(stretched(nats)), width < 420 ? [0, 0.5, 1, 3, 10, 100] : [0, 0.5, 1, 3, 10, 30, 100], top, bottom, "KL divergence, nats per text");
@@ -112,10 +120,10 @@ function draw(width, { methods, optimum, reference }, { method, index }) {
     `Score against divergence. ${methods[method].name} at this setting: ${fixed(mean(chosen))} for ${fixed(chosen.kl, 1)} nats, mean of ${chosen.seeds} seeds.`,
     ...axis, ...leftAxis(y, [0.5, 0.6, 0.7, 0.8, 0.9, 1], left, right),
     line(optimum.map(([kl, reward]) => at(kl, reward)), { class: "lab-stroke-ink", "stroke-width": 1.4 }),
-    words(...at(0.12, 0.955), "best possible", { class: "lab-tick" }),
     ...parts,
     line([[cx, cy], [fx, fy]], { class: "lab-stroke-ink", "stroke-width": 1, "stroke-opacity": 0.6 }),
     el("circle", { class: "frontier-first", cx: fx, cy: fy, r: 7 }),
     el("circle", { class: "lab-handle", cx, cy, r: 9 }),
-    words(right - 4, bottom - 12, `reference: score ${fixed(reference.first.reward)}, 0 nats`, { at: "end", class: "lab-tick" }));
+    el("path", { class: "lab-stroke-ink", d: `M${x(0) - 5},${y(start) - 5} l10,10 m0,-10 l-10,10`, "stroke-width": 2 }),
+    words(x(0) + 12, y(start) + 14, "reference", { class: "lab-tick" }));
 }

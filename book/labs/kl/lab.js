@@ -18,9 +18,9 @@ const LIMIT = 5;
 
 /** Builds the laboratory. */
 export function start(root, { reference, step }) {
-  const state = { distance: 1, policy: [], reference: [...reference] };
+  const state = { distance: 2, policy: [], reference: [...reference] };
   const live = liveRegion({ class: "lab-live lab-verdict" });
-  const numbers = table("The three estimates", ["estimate", "mean", "bias", "deviation", "below zero"]);
+  const numbers = table("The three estimates", ["estimate", "mean", "deviation", "below zero"]);
   const plot = responsive((width) => draw(width, moments(state.policy, state.reference)));
   const rows = TOKENS.map((token, i) => tokenRow(token, (value) => {
     state.policy[i] = value;
@@ -46,7 +46,8 @@ export function start(root, { reference, step }) {
     const { k1, k2, k3 } = now.estimates;
     numbers.fill(Object.entries(now.estimates).map(([name, one]) => [
       el("span", {}, el("span", { class: `lab-key lab-fill-${COLOURS[name]}` }), name),
-      fixed(one.mean, 3), signed(one.bias, 3), fixed(one.deviation, 3), percent(one.negative),
+      [fixed(one.mean, 3), el("span", { class: "lab-exact" }, `bias ${Math.abs(one.bias) < 5e-4 ? "0" : signed(one.bias, 3)}`)],
+      fixed(one.deviation, 3), percent(one.negative),
     ]));
     const start = `The divergence is ${fixed(now.exact, 3)} nats, and ${fixed(now.reverse, 3)} the other way round. `;
     if (now.exact < 5e-4) {
@@ -58,7 +59,7 @@ export function start(root, { reference, step }) {
   }
 
   root.append(
-    el("div", { class: "lab-columns" }, distance,
+    el("div", {}, distance,
       el("div", { class: "lab-row" },
         button("Near (0.3)", () => { distance.set(0.3); away(0.3); }),
         button("Far (2.0)", () => { distance.set(2); away(2); }),
@@ -67,8 +68,9 @@ export function start(root, { reference, step }) {
           show();
         }))),
     el("div", { class: "kl-tokens", role: "group", "aria-label": "The policy's logit of each token" },
-      el("p", { class: "kl-legend" }, el("span", { class: "lab-key lab-fill-blue" }), "policy",
-        el("span", { class: "lab-key kl-key-reference" }), "reference"),
+      el("p", { class: "kl-legend" }, "How probable each token is, and the policy's logit to move: ", el("span", { class: "kl-legend-entry" },
+        el("span", { class: "lab-key lab-fill-blue" }), "policy"), el("span", { class: "kl-legend-entry" },
+        el("span", { class: "lab-key kl-key-reference" }), "reference")),
       rows.map((row) => row.element)),
     live, plot, numbers,
     el("p", { class: "lab-note" }, "Each circle is a token that the policy may draw: where it lies is what the estimate says of it, "
