@@ -62,8 +62,12 @@ def write(folder: Path) -> None:
             ]
     ends = data.positions["END"]
     expected = {
-        "tokens": [row[: int(end) + 1].tolist() for row, end in zip(data.tokens, ends, strict=True)],
-        "other": [row[: int(end) + 1].tolist() for row, end in zip(other.tokens, ends, strict=True)],
+        "tokens": [
+            row[: int(end) + 1].tolist() for row, end in zip(data.tokens, ends, strict=True)
+        ],
+        "other": [
+            row[: int(end) + 1].tolist() for row, end in zip(other.tokens, ends, strict=True)
+        ],
         "texts": data.texts,
         "positions": {name: at.tolist() for name, at in data.positions.items()},
         "io": data.io_ids.tolist(),

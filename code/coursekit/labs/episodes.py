@@ -88,7 +88,7 @@ def record(title: str, rung: str | None, greedy: bool, seed: int, *, root: Path)
 
 
 def _came(flight: playback.Flight, last: Tensor) -> Tensor:
-    """The discounted rewards after each state; after a time limit the last value stands for more."""
+    """The discounted rewards after each state; after a time limit a value stands for the rest."""
     following = torch.zeros(1) if flight.terminated else last[None]
     steps = torch.cat([flight.rewards, following])
     ends = torch.zeros(len(steps), dtype=torch.bool)
