@@ -5,14 +5,22 @@ from pathlib import Path
 import pytest
 from lab_pages import opened
 
-from coursekit.labs.episodes import FLIGHTS
-
-pytestmark = pytest.mark.browser
+from coursekit.labs.episodes import FLIGHTS, data
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("labs")
+
+
+def test_the_critic_of_ppo_is_near_what_comes_and_an_untrained_one_is_not(root) -> None:
+    off = {
+        flight["title"]: (flight["values"] - flight["came"]).float().abs().mean().item() / 10
+        for flight in data(root)["flights"]
+    }
+    ppo, restless, drawn, hovering, untrained = off.values()
+    assert max(ppo, restless) < min(drawn, hovering) < max(drawn, hovering) < untrained / 2
+    assert ppo < 15, "the caption says near"
 
 
 def step(page) -> int:
@@ -23,6 +31,7 @@ def craft(page) -> str:
     return page.locator(".flight-craft").get_attribute("transform")
 
 
+@pytest.mark.browser
 def test_space_plays_and_pauses_and_arrows_go_step_by_step(browser, root, folder) -> None:
     with opened(browser, root, folder, "episodes") as page:
         page.locator(".flight-scrubber").focus()
@@ -47,6 +56,7 @@ def test_space_plays_and_pauses_and_arrows_go_step_by_step(browser, root, folder
         assert craft(page) == where
 
 
+@pytest.mark.browser
 def test_every_flight_can_be_chosen_and_its_probabilities_sum_to_one(browser, root, folder) -> None:
     with opened(browser, root, folder, "episodes") as page:
         titles = page.get_by_label("Flight", exact=True).locator("option").all_inner_texts()
@@ -65,6 +75,7 @@ def test_every_flight_can_be_chosen_and_its_probabilities_sum_to_one(browser, ro
         assert sum("at the time limit" in end for end in ends) == 2
 
 
+@pytest.mark.browser
 def test_a_finger_steps_and_plays(browser, root, folder) -> None:
     with opened(browser, root, folder, "episodes", width=390, has_touch=True) as page:
         page.get_by_role("button", name="One step forward").tap()
@@ -80,6 +91,7 @@ def test_a_finger_steps_and_plays(browser, root, folder) -> None:
         assert step(page) == at
 
 
+@pytest.mark.browser
 def test_the_slider_can_be_dragged(browser, root, folder) -> None:
     with opened(browser, root, folder, "episodes") as page:
         box = page.locator(".flight-scrubber").bounding_box()
@@ -94,6 +106,7 @@ def test_the_slider_can_be_dragged(browser, root, folder) -> None:
         assert abs(cursor["x"] - (box["x"] + box["width"] / 2)) < 8
 
 
+@pytest.mark.browser
 def test_who_asks_for_less_motion_gets_still_pictures(browser, root, folder) -> None:
     count = """new Promise((done) => {
         const seen = new Set();

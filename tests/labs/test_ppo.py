@@ -154,6 +154,19 @@ def test_the_slider_shows_the_shipped_texts_of_each_price(browser, root, folder)
         assert "repeats itself" in said(page)
 
 
+def test_without_a_price_each_method_loses_its_variety_or_its_language(
+    browser, root, folder
+) -> None:
+    with opened(browser, root, folder, "frontier") as page:
+        for method in ("PPO", "RLOO", "GRPO"):
+            page.get_by_label(method, exact=True).check(force=True)
+            page.get_by_label("Price β of a nat").focus()
+            page.keyboard.press("Home")
+            assert "times those of the reference" in said(page)
+            page.keyboard.press("End")
+            assert "repeats itself" in said(page) or "language is lost" in said(page)
+
+
 def test_other_methods_have_their_own_dial(browser, root, folder) -> None:
     runs = training_runs.frontier()
     with opened(browser, root, folder, "frontier", width=390, has_touch=True) as page:
