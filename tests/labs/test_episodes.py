@@ -82,7 +82,7 @@ def test_a_finger_steps_and_plays(browser, root, folder) -> None:
         page.get_by_role("button", name="One step forward").tap()
         page.get_by_role("button", name="One step back").tap()
         assert step(page) == 1
-        page.get_by_text("4×").tap()
+        page.get_by_label("4×").tap()
         page.get_by_role("button", name="Play").tap()
         page.wait_for_function("document.querySelector('.flight-scrubber').value > 20")
         page.get_by_role("button", name="Pause").tap()

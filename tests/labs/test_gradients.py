@@ -55,7 +55,7 @@ def test_a_finger_draws_other_batches_and_takes_the_other_policy(browser, root, 
         page.wait_for_function(
             f"!document.querySelector('table.lab-numbers').innerText.includes('{before}')"
         )
-        page.get_by_text("a number (Gaussian)").tap()
+        page.get_by_label("a number (Gaussian)").tap()
         page.wait_for_function("document.querySelector('input[value=gaussian]').checked")
         page.wait_for_timeout(200)
         mean, interval = numbers(page)["leave one out"][0].split("\n")[0].split(" ± ")

@@ -38,7 +38,7 @@ def test_dragging_the_point_past_the_limit_takes_the_gradient_away(browser, root
 def test_the_sign_of_the_advantage_decides_which_side_is_flat(browser, root, folder) -> None:
     with opened(browser, root, folder, "clip") as page:
         assert "gradient is zero" in said(page)
-        page.get_by_label("Advantage").focus()
+        page.get_by_role("slider", name="Advantage").focus()
         page.keyboard.press("Home")
         assert "went far the other way" in said(page)
         assert numbers(page)["PPO, with the clip"] == ["−2.80", "−2.80"]
@@ -120,7 +120,7 @@ def test_lambda_moves_the_credit_from_all_tokens_to_the_one_that_decided(
         alone = advantages(page)
         assert max(alone) == alone[5], "'excellent' is what decided"
         assert "“excellent”" in said(page)
-        page.get_by_text("always says the same").click()
+        page.get_by_label("always says the same").click()
         blind = advantages(page)
         assert blind[-1] == max(blind) and not any(blind[:-1])
         assert "only the last one learns" in said(page)
@@ -159,7 +159,7 @@ def test_without_a_price_each_method_loses_its_variety_or_its_language(
 ) -> None:
     with opened(browser, root, folder, "frontier") as page:
         for method in ("PPO", "RLOO", "GRPO"):
-            page.get_by_label(method, exact=True).check(force=True)
+            page.get_by_label(method, exact=True).check()
             page.get_by_label("Price β of a nat").focus()
             page.keyboard.press("Home")
             assert "times those of the reference" in said(page)
@@ -170,14 +170,14 @@ def test_without_a_price_each_method_loses_its_variety_or_its_language(
 def test_other_methods_have_their_own_dial(browser, root, folder) -> None:
     runs = training_runs.frontier()
     with opened(browser, root, folder, "frontier", width=390, has_touch=True) as page:
-        page.get_by_text("best of n", exact=True).first.tap()
+        page.get_by_label("best of n", exact=True).tap()
         slider = page.get_by_label("Responses to choose from, n")
         slider.focus()
         page.keyboard.press("End")
         points = runs.of("best-of-n", 32)
         mean = sum(point.reward for point in points) / len(points)
         assert f"mean score {mean:.2f}" in said(page)
-        page.get_by_text("GRPO", exact=True).first.tap()
+        page.get_by_label("GRPO", exact=True).tap()
         page.get_by_label("Price β of a nat").focus()
         page.keyboard.press("End")
         assert "language is lost" in said(page)

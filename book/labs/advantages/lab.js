@@ -74,7 +74,7 @@ function name(token) {
 
 function tint(advantage) {
   const colour = advantage < 0 ? "--lab-vermilion" : "--lab-blue";
-  const share = Math.min(60, Math.round(110 * Math.abs(advantage)));
+  const share = Math.min(36, Math.round(70 * Math.abs(advantage))); // more would drown the word;
   return `background: color-mix(in srgb, var(${colour}) ${share}%, transparent)`;
 }
 

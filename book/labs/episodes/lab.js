@@ -1,6 +1,6 @@
 // A player for recorded flights of LunarLander: the scene, what the agent expects, what it may do.
 
-import { leftAxis, line, picture, responsive, scale, ticks, words } from "../chart.js";
+import { leftAxis, legend, line, picture, responsive, scale, ticks } from "../chart.js";
 import { button, choice, el, fixed, liveRegion, loadData, mayMove, menu, percent } from "../ui.js";
 import { playhead, unpackFlight } from "./flight.js";
 
@@ -86,11 +86,11 @@ export function start(root, data) {
   }
 
   function choose(index) {
+    head?.pause();
     flight = flights[index];
     lander = drawScene(flight);
     scene.replaceChildren(lander.element);
     scrubber.max = flight.steps;
-    head?.pause();
     head = playhead(flight.steps, show);
     chart.redraw();
     head.goTo(0);
@@ -114,6 +114,7 @@ export function start(root, data) {
       choice({ label: "Speed", value: 1, options: SPEEDS.map(([value, text]) => [value, `${text}×`]), onchange: (value) => { speed = value; } })),
     scrubber,
     el("div", { class: "flight-curves" }, chart, cursor),
+    legend([["reward so far", "blue"], ["value: what the critic expects", "vermilion"], ["what then came", "green", "5 3"]]),
     says,
     el("p", { class: "lab-note" }, "Space plays and pauses anywhere in the player, except on another button; the arrow keys move the slider by a step, "
       + "Page Up and Page Down by more. "
@@ -204,25 +205,16 @@ const INSET = { left: 46, right: 12 };
 
 /** Reward so far, value, and what came, over the steps; the cursor is moved by CSS. */
 function drawCurves(width, flight) {
-  const [left, right, top, bottom] = [INSET.left, width - INSET.right, 28, 150];
+  const [left, right, top, bottom] = [INSET.left, width - INSET.right, 8, 134];
   const { sums, values, came } = flight.curves;
   const all = [...sums, ...values, ...came, 0];
   const [low, high] = [Math.min(...all), Math.max(...all)];
   const y = scale([low, high], [bottom, top]);
   const x = scale([0, flight.steps], [left, right]);
   const curve = (numbers, properties) => line(Array.from(numbers, (value, t) => [x(t), y(value)]), properties);
-  const legend = [["reward so far", "blue", null], ["value, what the critic expects", "vermilion", null], ["what came", "green", "5 3"]];
-  let at = left;
-  const keys = legend.flatMap(([name, colour, dashes]) => {
-    const short = width < 440 ? name.split(",")[0] : name;
-    const here = at;
-    at += 30 + short.length * 6.7;
-    return [el("line", { class: `lab-stroke-${colour}`, "stroke-width": 2.5, "stroke-dasharray": dashes, x1: here, x2: here + 18, y1: 10, y2: 10 }),
-      words(here + 23, 14, short, { class: "lab-tick" })];
-  });
   return picture(width, bottom + 8,
     `Over the steps: the reward so far ends at ${fixed(sums[flight.steps], 0)}; the critic's value goes from ${fixed(values[0], 0)} to ${fixed(values[flight.steps], 0)}.`,
-    ...leftAxis(y, ticks(low, high, 4), left, right), ...keys,
+    ...leftAxis(y, ticks(low, high, 4), left, right),
     curve(came, { class: "lab-stroke-green", "stroke-width": 1.6, "stroke-dasharray": "5 3" }),
     curve(values, { class: "lab-stroke-vermilion", "stroke-width": 1.8 }),
     curve(sums, { class: "lab-stroke-blue", "stroke-width": 2.2 }));
