@@ -174,7 +174,7 @@ def test_other_methods_have_their_own_dial(browser, root, folder) -> None:
         slider = page.get_by_label("Responses to choose from, n")
         slider.focus()
         page.keyboard.press("End")
-        points = runs.of("best-of-n", 32)
+        points = runs.of("best-of-n", 32.0)
         mean = sum(point.reward for point in points) / len(points)
         assert f"mean score {mean:.2f}" in said(page)
         page.get_by_label("GRPO", exact=True).tap()
