@@ -279,3 +279,4 @@ def test_the_course_has_laboratories_that_can_be_bundled(root: Path) -> None:
     for name in names(root):
         made = bundle({"ui": folder / "ui.js", "lab": folder / name / "lab.js"}, folder)
         assert "start" in made.exports["lab"]
+        run_in_node(f"new Function({json.dumps(made.script)})")  # it can be parsed

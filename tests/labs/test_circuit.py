@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -93,12 +94,17 @@ def test_nothing_is_loaded_before_the_start(open_page: Callable[..., Any]) -> No
     assert view.locator(".lab-fallback table").is_visible()
 
 
-def test_data_that_does_not_come_is_told_and_asked_for_again(open_page: Callable[..., Any]) -> None:
+def test_data_that_does_not_come_is_told_and_asked_for_again(
+    open_page: Callable[..., Any], page_file: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(page_file.parent, tmp_path / "copy")
+    data = copy / "_static/labs/data/circuit.js"
+    data.rename(tmp_path / "away.js")
     view = open_page()
-    view.route("**/data/circuit.js*", lambda route: route.abort())
+    view.goto((copy / page_file.name).as_uri())
     view.get_by_role("button", name="Start the laboratory").click()
     view.get_by_text("could not be loaded").wait_for()
-    view.unroute("**/data/circuit.js*")
+    (tmp_path / "away.js").rename(data)
     start(view)
 
 

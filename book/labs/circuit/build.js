@@ -33,7 +33,8 @@ export function buildView({ model, state: stored, share, address, load }) {
 
 const LABELS = { circuit: "The book’s circuit", "naive circuit": "The naive circuit", "classes alone": "The classes alone" };
 
-function workbench({ model, data, prompts, stored, share, addressOf: address }) {
+function workbench({ model, data, prompts, stored, share, addressOf }) {
+  const live = liveRegion({ class: "lab-live lab-unseen" });
   const circuits = data.circuits.map(({ name, classes }) => ({
     name, label: LABELS[name] ?? name,
     classes: Object.fromEntries(Object.entries(classes).map(([key, some]) => [key, some.map(([layer, head, position]) => ({ layer, head, position }))])),
