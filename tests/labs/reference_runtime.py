@@ -102,6 +102,11 @@ def write(folder: Path) -> None:
     (folder / "bits.json").write_text(json.dumps(WEIGHT_BITS))
 
 
+def _unpadded(data: ioi.IOIDataset) -> list[list[int]]:
+    rows = zip(data.tokens.tolist(), data.positions["END"].tolist(), strict=True)
+    return [row[: end + 1] for row, end in rows]
+
+
 def _encoded(tokenizer: Any) -> list[dict[str, Any]]:
     return [
         {"text": text, "ids": tokenizer(text, add_special_tokens=False)["input_ids"]}
