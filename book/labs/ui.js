@@ -197,6 +197,7 @@ export function mount(name, lab) {
     if (place.dataset.state !== "waiting") return;
     place.dataset.state = "loading";
     place.setAttribute("aria-busy", "true");
+    const focused = bar.contains(document.activeElement); // a button that is disabled loses it
     opener.disabled = true;
     if (!lab.eager) status.say("Loading ...");
     try {
@@ -207,11 +208,11 @@ export function mount(name, lab) {
       root.replaceChildren();
       status.say(problem.message);
       opener.disabled = false;
+      if (focused) opener.focus();
       place.dataset.state = "waiting";
       place.removeAttribute("aria-busy");
       return;
     }
-    const focused = bar.contains(document.activeElement);
     status.say("");
     bar.remove();
     fold(place.querySelector(".lab-fallback"));
