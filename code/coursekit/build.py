@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coursekit.labs.publish import iterate_sources
 from coursekit.project import COLOUR_CODE, CourseError, Project, digest, edition, files_below
 
 if TYPE_CHECKING:
@@ -46,13 +47,16 @@ class SiteState:
     """digest of everything but the pages"""
     pages: dict[str, str]
     """digest of each page's source, by the page's name"""
+    labs: str = ""
+    """digest of the laboratories' scripts, which are written again whenever pages are"""
 
     @classmethod
     def now(cls, project: Project) -> "SiteState":
         """Reads the files as they are."""
         files = list(files_below(project.root, SITE_INPUTS))
         pages = [p for p in files if p.suffix == ".md" and p.is_relative_to(project.root / "book")]
-        rest = sorted(set(files) - set(pages))
+        labs = list(iterate_sources(project.root))
+        rest = sorted(set(files) - set(pages) - set(labs))
         withheld = _withheld(project)
         names = [p.relative_to(project.root).with_suffix("").as_posix() for p in pages]
         return cls(
@@ -61,6 +65,7 @@ class SiteState:
                 name: hashlib.sha256(path.read_bytes()).hexdigest()
                 for name, path in zip(names, pages, strict=True)
             },
+            labs=digest(project.root, labs),
         )
 
     @classmethod

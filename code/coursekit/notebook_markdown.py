@@ -335,6 +335,14 @@ class PlainMarkdown:
         ]
         return "\n\n".join([*tables, benchmarks.made_with(result)])
 
+    def _lab(self, block: Directive) -> str:
+        caption = self.text(block.options.get("caption", ""), block.line)
+        url = self.book.url(self.chapter.path, f"lab-{block.argument.strip()}")
+        where = f"The page has a laboratory here: [open it]({url})."
+        return "\n\n".join(
+            part for part in (f"**Laboratory.** {caption}", self._body(block), where) if part
+        )
+
     def _nothing(self, block: Directive) -> str:
         return ""
 
@@ -355,6 +363,7 @@ class PlainMarkdown:
         "code": _code_block,
         "table": _table,
         "benchmark-results": _benchmark,
+        "lab": _lab,
     }
 
     # roles

@@ -21,6 +21,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         exercises,
         guards,
         handouts,
+        labs,
         listings,
         nodes,
         pages,
@@ -32,7 +33,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
     parts = (
         *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
-        *(benchmarks, listings, guards, handouts, withholding),
+        *(benchmarks, labs, listings, guards, handouts, withholding),
     )
     for part in parts:
         part.setup(app)

@@ -1,0 +1,99 @@
+"""The directive ``{lab} NAME``: the place of a laboratory, with what stands there without scripts.
+
+    :::{lab} circuit
+    :caption: What to conclude, in one sentence.
+    A figure or table that stands without JavaScript.
+    :::
+
+The page, and no other, loads the laboratory's script and the style sheet.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.writers.html5 import HTML5Translator
+
+from coursekit.labs.publish import SECTION_END, STYLE, names, publish, section
+from coursekit.project import CourseError
+from coursekit.sphinx_ext.exercises import CourseDirective
+from coursekit.sphinx_ext.nodes import headline
+
+FOLDER = "labs"
+"""Folder of scripts and style sheet in the site's ``_static``."""
+
+
+class lab(nodes.General, nodes.Element):  # noqa: N801 (docutils names nodes in lower case)
+    """A laboratory: its caption as a `headline`, then what stands there without scripts."""
+
+
+class Lab(CourseDirective):
+    """``{lab} NAME`` with a caption, around a figure or table."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {"caption": directives.unchanged}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        """Read caption and body."""
+        name = self.arguments[0].strip()
+        if name not in (there_are := names(Path(self.env.srcdir))):
+            self.warn(f"there is no laboratory {name!r} (there are: {', '.join(there_are)})")
+            return []
+        here: set[str] = self.env.temp_data.setdefault("course_labs", set())
+        if name in here:
+            self.warn(f"a page can hold the laboratory {name!r} only once")
+        here.add(name)
+        if not self.options.get("caption", "").strip():
+            self.warn("say in `:caption:` what to conclude, in one sentence")
+        if not self.content:
+            self.warn("give it a figure or a table for readers without JavaScript")
+        words, _ = self.state.inline_text(self.options.get("caption", ""), self.lineno)
+        node = lab("", headline("", "", *words), name=name)
+        self.state.nested_parse(self.content, self.content_offset, node)
+        return self.marked(node)
+
+
+def _visit(self: HTML5Translator, node: lab) -> None:
+    before, after = section(node["name"], "\0").split("\0")
+    self.body.append(before)
+    for child in node[0].children:
+        child.walkabout(self)
+    self.body.append(after)
+
+
+def _depart(self: HTML5Translator, node: lab) -> None:
+    self.body.append(SECTION_END)
+
+
+def _pass(self: Any, node: nodes.Element) -> None:
+    """Write nothing around the content."""
+
+
+def _load(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Let the pages that have laboratories load them, after writing what they load."""
+    here = [node["name"] for node in doctree.findall(lab)] if doctree else []
+    if not here:
+        return
+    written: set[str] = app.builder.__dict__.setdefault("course_labs", set())
+    for name in here:
+        if name not in written:
+            try:
+                publish(Path(app.srcdir), name, Path(app.outdir, "_static", FOLDER))
+            except CourseError as error:
+                raise ExtensionError(f"laboratory {name}: {error}") from error
+            written.add(name)
+        app.add_js_file(f"{FOLDER}/{name}.js", loading_method="defer")
+    app.add_css_file(f"{FOLDER}/{STYLE}")
+
+
+def setup(app: Sphinx) -> None:
+    """Register node, directive and event."""
+    app.add_node(lab, html=(_visit, _depart), latex=(_pass, _pass), text=(_pass, _pass))
+    app.add_directive("lab", Lab)
+    app.connect("html-page-context", _load)
