@@ -102,22 +102,23 @@ function branchArrows(y) {
 
 function drawn(place, label, mark) {
   const middle = place.x + place.width / 2;
-  const line = place.notes.length ? place.y + 14 : place.y + 16;
-  const state = place.blank ? ["blank", label ? "filled" : "empty", mark].filter(Boolean).join(" ") : "";
-  const frame = place.bare ? "" : rectangle(place, place.radius ?? 5, "frame", place.tint);
-  const notes = text(middle, place.y + (place.bare ? 26 : 27), place.notes, "note");
+  const line = place.bare ? 12 : place.y + (place.notes.length ? 14 : 16);
   const shown = place.blank ? label : place.label;
-  const sign = { right: "✓", wrong: "✗" }[mark];
-  const small = place.width < 100;
-  const at = place.blank && !small ? middle + 7 : middle;
-  const left = small ? place.x - 12 : place.x + 16;
-  const number = place.blank
-    ? `<circle class="number" cx="${left}" cy="${line - 4}" r="8"/>` + text(left, line, [String(place.blank)], "digit")
-    : "";
-  const rule = place.blank && !label ? `<path class="rule" d="M${at - (small ? 22 : 50)} ${line + 2}h${small ? 44 : 100}"/>` : "";
-  const signed = sign ? text(small ? place.x + place.width - 10 : place.x + place.width - 13, line, [sign], "sign") : "";
-  const name = shown ? text(sign && small ? at - 5 : at, place.bare ? 12 : line, [shown], "name") : "";
-  return `<g class="box ${state}" data-place="${place.id}">${frame}${notes}${number}${rule}${name}${signed}</g>`;
+  const half = place.notes.length ? 50 : 22;
+  const parts = [
+    place.bare ? "" : rectangle(place, place.radius ?? 5, "frame", place.tint),
+    text(middle, place.y + (place.bare ? 26 : 27), place.notes, "note"),
+    shown ? text(middle, line, [shown], "name") : `<path class="rule" d="M${middle - half} ${line + 2}h${2 * half}"/>`,
+    place.blank ? badge(place.x + 3, place.y + 2, place.blank, "number") : "",
+    mark ? badge(place.x + place.width - 3, place.y + 2, mark === "right" ? "✓" : "✗", "sign") : "",
+  ];
+  const state = place.blank ? ["blank", label ? "filled" : "empty", mark].filter(Boolean).join(" ") : "";
+  return `<g class="box ${state}" data-place="${place.id}">${parts.join("")}</g>`;
+}
+
+/** A number or a sign in a circle, on the corner of a box. */
+function badge(x, y, content, kind) {
+  return `<g class="badge ${kind}"><circle cx="${x}" cy="${y}" r="9"/>${text(x, y + 4, [String(content)], "digit")}</g>`;
 }
 
 function rectangle({ x, y, width, height }, radius, kind, tint = "none") {

@@ -4,8 +4,9 @@ import { el } from "../ui.js";
 const POSITIVE = [0, 114, 178]; // the palette of interp_rl.plots
 const NEGATIVE = [213, 94, 0];
 
-/** A canvas of the numbers, on one scale from the largest absolute value; transparent at zero. */
-export function heatmap({ values, shape }, { row = null } = {}) {
+/** A canvas of the numbers, on one scale from the largest absolute value; transparent at zero,
+    with a frame around one row. */
+export function heatmap({ values, shape }, row) {
   const [rows, columns] = shape;
   const canvas = el("canvas", { class: "walk-canvas", width: columns, height: rows, "aria-hidden": "true" });
   const context = canvas.getContext("2d");
@@ -18,7 +19,7 @@ export function heatmap({ values, shape }, { row = null } = {}) {
   }
   context.putImageData(image, 0, 0);
   const frame = el("div", { class: "walk-heat" }, canvas);
-  if (row !== null) frame.append(el("span", { class: "walk-marker", style: `top:${(100 * row) / rows}%;height:${100 / rows}%` }));
+  frame.append(el("span", { class: "walk-marker", style: `top:${(100 * row) / rows}%;height:${100 / rows}%` }));
   return frame;
 }
 

@@ -14,7 +14,7 @@ export function load() {
 /** Builds the laboratory. */
 export function start(root, data) {
   const state = { filling: emptyFilling(data.blanks), picked: null, blank: null, said: {} };
-  const live = liveRegion();
+  const live = liveRegion({ class: "lab-unseen" });
   const score = el("p", { class: "blanks-score" });
   const chips = el("div", { class: "blanks-chips", role: "group", "aria-label": "Word bank" });
   const check = button("Check my labels", () => checkAll(), { primary: true });

@@ -1,7 +1,7 @@
 // The walk: one sentence on its way through the running model, box by box.
 import { button, choice, el, fixed, liveRegion, mayMove, newId, percent, slider } from "../ui.js";
 import { PLACES, placeOf } from "./drawing.js";
-import { heatmap } from "./heatmap.js";
+import { heatmap, largestOf } from "./heatmap.js";
 import { openModel } from "./model.js";
 import { headOf, largest, numbersOf, readsWhere, rowOf, shapeInWords, softmax } from "./readings.js";
 
@@ -13,7 +13,7 @@ export async function startWalk({ walk, board, diagram, picture, spots, sentence
   const stops = walk.stops;
   const blocks = Math.max(...stops.map((stop) => stop.block ?? -1)) + 1;
 
-  const live = liveRegion();
+  const live = liveRegion({ class: "lab-unseen" });
   const places = Object.fromEntries(PLACES.map((place) => {
     const spot = el("button", { type: "button", class: "blanks-spot", "data-place": place.id, style: whereabouts(place), onclick: () => visit(place.id) });
     return [place.id, spot];
@@ -23,12 +23,12 @@ export async function startWalk({ walk, board, diagram, picture, spots, sentence
 
   const back = button("Back", () => go(state.stop - 1));
   const next = button("Next", () => go(state.stop + 1), { primary: true });
-  const along = slider({ label: "Way through the model", min: 0, max: stops.length - 1, value: 0, format: (at) => `step ${at + 1} of ${stops.length}`, oninput: go });
+  const along = slider({ label: "Step", min: 0, max: stops.length - 1, value: 0, format: (at) => `${at + 1} of ${stops.length}`, oninput: go });
   const content = el("div", { class: "walk-content" });
   const input = el("input", { class: "lab-input", id: newId("sentence"), value: sentence, autocomplete: "off", spellcheck: "false" });
   const complaint = liveRegion();
   const form = el("form", { class: "walk-form" },
-    el("div", { class: "lab-field" }, el("label", { for: input.id }, "Another sentence, in words that the model knows"), input),
+    el("label", { for: input.id }, "Another sentence, in words that the model knows"), input,
     el("button", { type: "submit", class: "lab-button" }, "Run it"), complaint);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -75,12 +75,13 @@ export async function startWalk({ walk, board, diagram, picture, spots, sentence
     }
     bringIntoView(placeOf(stop.place));
     const tensor = stop.tensors[state.tensor];
-    content.replaceChildren(
+    content.replaceChildren(...[
       el("p", { class: "lab-heading walk-title" }, titleOf(stop)),
       blocksOf(stop),
       tensorsOf(stop),
       el("p", { class: "walk-meaning" }, sentenceCase(tensor.meaning), "."),
-      ...viewOf(tensor, stop));
+      ...viewOf(tensor, stop),
+    ].filter(Boolean));
   }
 
   function titleOf(stop) {
@@ -152,10 +153,14 @@ export async function startWalk({ walk, board, diagram, picture, spots, sentence
     });
     const list = el("fieldset", { class: "walk-tokens" }, el("legend", {}, "Follow a token"), el("div", { class: "walk-rows" }, rows));
     if (!drawn) return list;
-    const canvas = heatmap(drawn, { row: state.position, square: columns });
+    const canvas = heatmap(drawn, state.position);
     const heads = columns ? el("div", { class: "walk-columns", "aria-hidden": "true" }, run.words.map((word) => el("span", {}, word))) : null;
     list.classList.add(columns ? "has-square" : "has-picture");
-    list.querySelector(".walk-rows").append(el("div", { class: "walk-picture", style: `--rows:${run.words.length}` }, canvas, heads));
+    list.style.setProperty("--rows", run.words.length);
+    list.querySelector(".walk-rows").append(el("div", { class: "walk-picture" }, canvas, heads));
+    list.append(el("p", { class: "walk-key" }, columns ? "A row reads, a column is read. " : "",
+      el("span", { class: "is-blue" }, "blue"), " above zero, ", el("span", { class: "is-red" }, "vermilion"),
+      ` below; the strongest is ${fixed(largestOf(drawn.values))}.`));
     return list;
   }
 

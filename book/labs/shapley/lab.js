@@ -13,7 +13,7 @@ export async function load() {
 
 /** Builds the laboratory. */
 export async function start(root, data) {
-  const live = liveRegion({ class: "lab-live shap-live" });
+  const live = liveRegion({ class: "lab-unseen" });
   const texts = data.sentences.map((sentence) => sentence.text);
   const pick = choice({ label: "A sentence", options: texts.map((text) => [text, text]), value: texts[0], onchange: (text) => read(text) });
   const why = el("p", { class: "lab-note shap-why" });
@@ -62,7 +62,7 @@ function ownWords(data, read) {
   const input = el("input", { class: "lab-input", id: newId("words"), autocomplete: "off", spellcheck: "false", autocapitalize: "none" });
   const complaint = liveRegion({ class: "lab-live shap-complaint" });
   const form = el("form", { class: "walk-form" },
-    el("div", { class: "lab-field" }, el("label", { for: input.id }, `Or your own, of at most ${MOST_WORDS} words`), input),
+    el("label", { for: input.id }, `Or your own, of at most ${MOST_WORDS} words`), input,
     el("button", { type: "submit", class: "lab-button" }, "Take it"), complaint);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -135,7 +135,7 @@ function play({ words, worth, offered, output, switches, orders, live }) {
       el("p", { class: "shap-output" }, el("span", {}, `log odds of “${output}” `), el("strong", {}, signed(value)),
         el("span", { class: "shap-odds" }, ` probability ${percent(1 / (1 + Math.exp(-value)), Math.abs(value) > 4 ? 1 : 0)}`)),
       bar(value, limit),
-      el("p", { class: "shap-ends", "aria-hidden": "true" }, el("span", {}, `speaks against “${output}”`), el("span", {}, "undecided"), el("span", {}, `speaks for “${output}”`)));
+      el("p", { class: "shap-ends", "aria-hidden": "true" }, el("span", {}, `against “${output}”`), el("span", {}, "undecided"), el("span", {}, `for “${output}”`)));
     for (const [coalition, row] of rows) row.setAttribute("aria-current", String(coalition === state.coalition));
   }
 
@@ -240,20 +240,21 @@ function play({ words, worth, offered, output, switches, orders, live }) {
     const most = Math.max(...exact.map(Math.abs), ...averages.map((x) => Math.abs(x ?? 0)), 0.5);
     const lastOf = (player) => state.steps.find((taken) => taken.player === player)?.added;
     const cell = (value) => el("td", { class: "shap-number" }, value === null || value === undefined ? "" : signed(value));
-    const head = ["word", "adds in this order", `average over ${step(state.done)}`, "", ...(complete ? ["exact", ...(offered ? ["SHAP"] : [])] : [])];
-    const body = words.map((word, player) => el("tr", {},
-      el("th", { scope: "row" }, word), cell(lastOf(player)), cell(averages[player]),
-      el("td", { class: "shap-bars" }, bar(averages[player] ?? 0, most, complete ? exact[player] : null)),
-      complete ? cell(exact[player]) : null, complete && offered ? cell(offered.shap[player]) : null));
-    const sum = (values) => values.reduce((a, b) => a + b, 0);
-    const sums = el("tr", { class: "shap-sum" }, el("th", { scope: "row" }, "sum"),
-      cell(state.steps.length === players ? sum(state.steps.map((taken) => taken.added)) : null),
-      cell(averages.includes(null) ? null : sum(averages)), el("td"),
-      complete ? cell(sum(exact)) : null, complete && offered ? cell(sum(offered.shap)) : null);
+    const sum = (values) => (values.includes(null) ? null : values.reduce((a, b) => a + b, 0));
+    const columns = [
+      complete ? null : ["adds in this order", words.map((_, player) => lastOf(player) ?? null)],
+      [complete ? `average over ${step(state.done)}` : "average so far", averages],
+      complete ? ["exact", exact] : null,
+      complete && offered ? ["SHAP", offered.shap] : null,
+    ].filter(Boolean);
+    const drawn = (player) => el("td", { class: "shap-bars" }, bar(averages[player] ?? 0, most, complete ? exact[player] : null));
     table.replaceChildren(
       el("caption", {}, "Shares of the words, in log odds"),
-      el("thead", {}, el("tr", {}, head.map((text) => (text ? el("th", { scope: "col" }, text) : el("td"))))),
-      el("tbody", {}, body, sums));
+      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "word"), columns.map(([name]) => el("th", { scope: "col" }, name)),
+        el("th", { scope: "col" }, el("span", { class: "lab-unseen" }, "drawn")))),
+      el("tbody", {}, words.map((word, player) => el("tr", {}, el("th", { scope: "row" }, word),
+        columns.map(([, values]) => cell(values[player])), drawn(player))),
+        el("tr", { class: "shap-sum" }, el("th", { scope: "row" }, "sum"), columns.map(([, values]) => cell(sum(values))), el("td"))));
     conclusion.textContent = complete ? conclude(averages, sum(exact)) : "";
   }
 

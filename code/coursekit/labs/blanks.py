@@ -93,7 +93,7 @@ def _block(steps: list[shapes.Step]) -> list[dict[str, Any]]:
 def _stop(place: str, name: str, steps: list[shapes.Step], meaning: str = "") -> dict[str, Any]:
     tensors = [
         {
-            "name": step.name.partition(": ")[2] or "what it gives",
+            "name": step.name.partition(": ")[2] or "output",
             "hook": step.hook,
             "axes": [axis for axis in step.axes if axis != "batch"],
             "meaning": meaning or step.meaning.removesuffix("; then Dropout"),
