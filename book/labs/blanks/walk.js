@@ -179,7 +179,7 @@ export async function startWalk({ walk, board, diagram, picture, spots, sentence
   }
 }
 
-/** Attention is looked at by its pattern first. */
+/** A box with a pattern shows that first, any other box what it gives in the end. */
 function preferred(stop) {
   const pattern = stop.tensors.findIndex((tensor) => tensor.name === "pattern");
   return pattern < 0 ? stop.tensors.length - 1 : pattern;
