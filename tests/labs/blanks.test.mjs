@@ -2,10 +2,13 @@
 // What the texts say is compared with the chapter's check in test_blanks.py.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { PLACES, drawing } from "../../book/labs/blanks/drawing.js";
-import { emptyFilling, holderOf, inBank, withLabel, without } from "../../book/labs/blanks/filling.js";
+import { emptyFilling, holderOf, inBank, openWalk, verdicts, withLabel, without } from "../../book/labs/blanks/filling.js";
+import { modelFrom } from "../../book/labs/blanks/model.js";
+import { largest, numbersOf, readsWhere, shapeInWords, softmax } from "../../book/labs/blanks/readings.js";
 import { keyOf, sha256, unseal } from "../../book/labs/blanks/sealed.js";
 
 const BANK = ["Dropout", "Attention", "Index 1", "Token embed", "add"];
@@ -56,4 +59,68 @@ test("the drawing has five blanks and shows in them what they are filled with an
   const filled = drawing({ ...emptyFilling([1, 2, 3, 4, 5]), 3: "Token embed" }, { 3: "wrong" });
   assert.match(filled, /blank filled wrong[^§]*Token embed/);
   assert.match(filled, /✗/);
+});
+
+// ---- with Python's values ----
+
+const python = JSON.parse(readFileSync(`${process.env.REFERENCE}/blanks.json`));
+
+test("each label in each blank gets the word of the chapter's check", () => {
+  const { data } = python;
+  assert.equal(Object.keys(python.said).length, 25);
+  for (const [answer, said] of Object.entries(python.said)) {
+    const [blank, label] = answer.split("=");
+    const found = verdicts(data, { ...emptyFilling(data.blanks), [blank]: label });
+    assert.deepEqual(found, { [blank]: { right: said.startsWith("+"), advice: said.slice(1) } });
+  }
+});
+
+test("the right labels open the walk, and wrong ones do not", () => {
+  const { data, answers } = python;
+  assert.equal(openWalk(data, answers).stops.length, 33);
+  assert.throws(() => openWalk(data, { ...answers, 1: answers[2], 2: answers[1] }));
+});
+
+test("the drawing has the boxes of the chapter's figure, and the blanks in the same places", () => {
+  const frame = ({ x, y, width, height }) => [x, y, width, height];
+  const boxes = PLACES.filter((place) => !place.bare);
+  const frames = [...boxes.map(frame), [8, 140, 364, 340]];
+  const sorted = (list) => list.map(String).sort();
+  assert.deepEqual(sorted(frames), sorted(python.frames));
+  for (const [blank, where] of Object.entries(python.blanks)) {
+    assert.deepEqual(frame(boxes.find((place) => place.blank === Number(blank))), where);
+  }
+  assert.equal(Object.keys(python.blanks).length, 5);
+});
+
+test("every number of the walk is that of PyTorch: to 1e-4, where some are above 5 to 2e-5 of the largest", () => {
+  const run = modelFrom(python.model).run(python.data.sentence);
+  assert.deepEqual(run.words, python.run.words.map((word) => word.trim()));
+  for (const [hook, expected] of Object.entries(python.run.tensors)) {
+    const { values, shape } = run.tensor(hook);
+    assert.deepEqual(shape, expected.shape, hook);
+    assert.equal(values.length, expected.values.length, hook);
+    const near = 2e-5 * Math.max(5, ...expected.values.map(Math.abs).filter((value) => value < 1e9));
+    expected.values.forEach((value, i) => {
+      if (value < -1e9) assert.ok(values[i] < -1e9, `${hook} is masked at ${i}`);
+      else assert.ok(Math.abs(values[i] - value) < near, `${hook} at ${i}: ${values[i]} and ${value}`);
+    });
+  }
+});
+
+test("a sentence with a word that the model does not know is refused by its name", () => {
+  const model = modelFrom(python.model);
+  assert.throws(() => model.run("When Mary and Zebedee went to the store"), /“Zebedee”/);
+  assert.throws(() => model.run("  "), /at least one word/);
+});
+
+test("what is said of a tensor in words is right", () => {
+  assert.equal(shapeInWords(["pos", "d_model"], [15, 96]), "15 positions × 96 numbers");
+  assert.equal(shapeInWords(["pos", "d_mlp"], [15, 1]), "15 positions × 1 hidden unit");
+  const row = Float32Array.from([0.1, 0.64, 0.26, 0]);
+  assert.equal(readsWhere(row, ["a", "b", "c", "d"], 2), "“c” reads “b” (64%), “c” (26%) and “a” (10%).");
+  assert.equal(numbersOf(Float32Array.from([1, -1, 1, -1, 0])), "1.00, −1.00, 1.00, −1.00, ... (5 numbers with mean 0.00 and variance 0.80).");
+  assert.equal(numbersOf(new Float32Array(3)), "3 zeros.");
+  assert.deepEqual(largest([0.1, 0.7, 0.2], 2), [[1, 0.7], [2, 0.2]]);
+  assert.ok(Math.abs(softmax([1000, 1000, 999])[0] - 1 / (2 + Math.exp(-1))) < 1e-12);
 });

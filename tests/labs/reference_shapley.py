@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from coursekit.labs import shapley
+from coursekit.labs import sentiment_mini, shapley
 from interp_rl import attribution, models
 
 ROOT = Path(__file__).parents[2]
@@ -36,5 +36,6 @@ def write(folder: Path) -> None:
                 "exact": attribution.exact_shapley(game, players)[:, 0].tolist(),
             }
         )
-    content = {"data": shapley.data(ROOT), "games": games}
+    model = sentiment_mini.data(ROOT)
+    content = {"data": shapley.data(ROOT), "model": model, "games": games}
     (folder / "shapley.json").write_text(json.dumps(content), encoding="utf-8")

@@ -1,9 +1,11 @@
 // Shapley values in the browser: the axioms, and the two ways to compute them agree.
-// That they are those of interp_rl and of SHAP is tested with Python's numbers in test_shapley.py.
+// And with Python's numbers: the classifier, the exact values, and SHAP's are the same in both.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { Tally, allOrders, coalitionsBySize, exactShapley, marginal, mixedOrders, stepsOf } from "../../book/labs/shapley/game.js";
+import { Tally, allOrders, coalitionsBySize, exactShapley, marginal, membersOf, mixedOrders, stepsOf } from "../../book/labs/shapley/game.js";
+import { logOdds, modelFrom } from "../../book/labs/shapley/model.js";
 
 const near = (a, b, why) => a.forEach((x, i) => assert.ok(Math.abs(x - b[i]) < 1e-12, `${why}: ${a} and ${b}`));
 const worth = [0.3, 1, -2, 4, 0.5, 3, 1.5, 7, 0.25, 2, 2, -6, 1, 0, 8, 5];
@@ -55,4 +57,48 @@ test("a player that has not joined has no average", () => {
 
 test("numbers that are not the worth of all coalitions are refused", () => {
   assert.throws(() => exactShapley([1, 2, 3]), /3 numbers are not/);
+});
+
+// ---- with Python's values ----
+
+const python = JSON.parse(readFileSync(`${process.env.REFERENCE}/shapley.json`));
+const model = modelFrom(python.model, python.data);
+const worthOf = (words) => Array.from({ length: 2 ** words.length }, (_, c) => model.worth(words, membersOf(c, words.length)));
+const close = (a, b, why) => {
+  assert.equal(a.length, b.length, why);
+  a.forEach((x, i) => assert.ok(Math.abs(x - b[i]) < 1e-4, `${why} at ${i}: ${x} and ${b[i]}`));
+};
+
+for (const game of python.games) {
+  test(`“${game.text}”: worth of all coalitions and exact values as in Python, to 1e-4`, () => {
+    const words = model.wordsOf(game.text, 6);
+    assert.deepEqual(words, game.words);
+    const found = worthOf(words);
+    close(found, game.worth, "worth");
+    close(exactShapley(found), game.exact, "exact values");
+  });
+}
+
+test("SHAP's values, made when the book was built, are those of the browser to 1e-4", () => {
+  assert.ok(python.data.sentences.length >= 4);
+  for (const { text, words, shap, base, full } of python.data.sentences) {
+    assert.deepEqual(model.wordsOf(text, 6), words);
+    const found = worthOf(words);
+    close(exactShapley(found), shap, text);
+    close([found[0], found.at(-1)], [base, full], text);
+  }
+});
+
+test("words that cannot be read are refused by their names", () => {
+  assert.throws(() => model.wordsOf("the zebra was bad", 6), /“zebra”/);
+  assert.throws(() => model.wordsOf("", 6), /at least one word/);
+  assert.throws(() => model.wordsOf("it was not bad and not good", 6), /That is 7 words/);
+  assert.throws(() => model.wordsOf("it <|mask|>", 6), /no marks of the tokenizer/);
+  assert.deepEqual(model.wordsOf("Good, but DULL", 6), ["good", ",", "but", "dull"]);
+});
+
+test("log odds of two classes are the difference of their logits, and of many those of the rest", () => {
+  assert.ok(Math.abs(logOdds(Float32Array.from([1, 3]), 1) - 2) < 1e-12);
+  const p = Math.exp(3) / (Math.exp(1) + Math.exp(2) + Math.exp(3));
+  assert.ok(Math.abs(logOdds(Float32Array.from([1, 2, 3]), 2) - Math.log(p / (1 - p))) < 1e-6);
 });
