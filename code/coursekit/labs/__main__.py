@@ -15,10 +15,6 @@ from pathlib import Path
 from coursekit.labs.publish import data_script, preview
 from coursekit.project import CourseError, Project
 
-TOOLS = {"bundle", "publish"}
-"""Modules beside this one that make no data."""
-
-
 def main() -> int:
     """Runs the command.
 
@@ -46,10 +42,12 @@ def main() -> int:
 
 
 def _write_data(root: Path, name: str, file: Path) -> None:
-    module = name.replace("-", "_")
-    if module in TOOLS or not importlib.util.find_spec(f"coursekit.labs.{module}"):
-        raise CourseError(f"there is no code/coursekit/labs/{module}.py with a function data(root)")
-    made = importlib.import_module(f"coursekit.labs.{module}").data(root)
+    module = f"coursekit.labs.{name.replace('-', '_')}"
+    maker = importlib.import_module(module) if importlib.util.find_spec(module) else None
+    if not hasattr(maker, "data"):
+        file_name = f"code/{module.replace('.', '/')}.py"
+        raise CourseError(f"there is no {file_name} with a function data(root)")
+    made = maker.data(root)
     part = file.with_suffix(".part")  # an interrupted run must not leave half a script
     part.write_text(data_script(name, made), encoding="utf-8")
     part.rename(file)
