@@ -160,12 +160,17 @@ export function unpack({ base64, type, shape }) {
 /** What the address says about a laboratory, `#lab-NAME:TEXT`; null where it says nothing. */
 export function stateFromAddress(name) {
   const start = `#lab-${name}:`;
-  return location.hash.startsWith(start) ? decodeURIComponent(location.hash.slice(start.length)) : null;
+  if (!location.hash.startsWith(start)) return null;
+  try {
+    return decodeURIComponent(location.hash.slice(start.length));
+  } catch {
+    return ""; // cut off in the middle of a letter
+  }
 }
 
 /** An address that restores the state, and puts it into the address bar without a jump. */
 export function stateToAddress(name, text) {
-  const hash = `#lab-${name}:${encodeURIComponent(text).replaceAll("%2C", ",").replaceAll("%3B", ";")}`;
+  const hash = `#lab-${name}:${encodeURI(text)}`;
   history.replaceState(history.state, "", hash);
   return location.href;
 }

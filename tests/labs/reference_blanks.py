@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from coursekit.labs import blanks, ioi_mini, sealing
+from coursekit.labs import blanks, circuit, sealing
 from interp_rl import models
 from interp_rl.models import diagram, shapes
 
@@ -28,7 +28,7 @@ def write(folder: Path) -> None:
     ]
     content = {
         "data": data,
-        "model": ioi_mini.data(ROOT),
+        "model": circuit.data(ROOT),
         "said": dict(answers),
         "answers": diagram.ANSWERS,
         "frames": _frames(diagram.decoder().svg),

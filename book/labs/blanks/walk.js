@@ -1,5 +1,5 @@
 // The walk: one sentence on its way through the running model, box by box.
-import { button, choice, el, fixed, liveRegion, mayMove, newId, percent, slider } from "../ui.js";
+import { button, choice, el, fixed, liveRegion, newId, percent, slider } from "../ui.js";
 import { PLACES, placeOf } from "./drawing.js";
 import { heatmap, largestOf } from "./heatmap.js";
 import { openModel } from "./model.js";
@@ -159,7 +159,7 @@ export async function startWalk({ walk, board, diagram, picture, spots, sentence
     list.style.setProperty("--rows", run.words.length);
     list.querySelector(".walk-rows").append(el("div", { class: "walk-picture" }, canvas, heads));
     list.append(el("p", { class: "walk-key" }, columns ? "A row reads, a column is read. " : "",
-      el("span", { class: "is-blue" }, "blue"), " above zero, ", el("span", { class: "is-red" }, "vermilion"),
+      el("span", { class: "is-blue" }, "Blue"), " above zero, ", el("span", { class: "is-red" }, "vermilion"),
       ` below; the strongest is ${fixed(largestOf(drawn.values))}.`));
     return list;
   }
@@ -175,7 +175,7 @@ export async function startWalk({ walk, board, diagram, picture, spots, sentence
   function bringIntoView(place) {
     const scale = picture.getBoundingClientRect().height / 684;
     const top = (place.y + place.height / 2) * scale - diagram.clientHeight / 2;
-    if (diagram.scrollHeight > diagram.clientHeight) diagram.scrollTo({ top, behavior: mayMove() ? "smooth" : "instant" });
+    if (diagram.scrollHeight > diagram.clientHeight) diagram.scrollTop = top;
   }
 }
 
