@@ -168,11 +168,16 @@ export function stateFromAddress(name) {
   }
 }
 
-/** An address that restores the state, and puts it into the address bar without a jump. */
+/** An address of this page that restores a state. */
+export function addressOf(name, text) {
+  return `${location.href.split("#")[0]}#lab-${name}:${encodeURI(text)}`;
+}
+
+/** Puts an address that restores the state into the address bar, without a jump, and gives it. */
 export function stateToAddress(name, text) {
-  const hash = `#lab-${name}:${encodeURI(text)}`;
-  history.replaceState(history.state, "", hash);
-  return location.href;
+  const address = addressOf(name, text);
+  history.replaceState(history.state, "", address);
+  return address;
 }
 
 /**

@@ -16,6 +16,7 @@ import torch
 
 from coursekit.build import SiteState
 from coursekit.chapter import read_chapter
+from coursekit.labs import publish as publishing
 from coursekit.labs.bundle import bundle
 from coursekit.labs.publish import data_script, names, publish
 from coursekit.project import CourseError, Project
@@ -96,12 +97,30 @@ def test_a_circle_of_imports_is_named(sources: Any) -> None:
         bundle({"lab": folder / "toy/lab.js"}, folder)
 
 
-def test_words_about_imports_are_no_imports(sources: Any) -> None:
-    text = (
-        "// import (of goods)\n/**\n * import.meta is not here\n */\nexport function start() {}\n"
-    )
+def test_comments_are_left_out_and_hold_no_imports(sources: Any) -> None:
+    words = '// import (of goods)\n/**\n * import.meta, loadData("nothing")\n */\n'
+    folder = sources({"toy/lab.js": f"{words}export function start() {{}}\n"})
+    made = bundle({"lab": folder / "toy/lab.js"}, folder)
+    assert made.exports == {"lab": ["start"]} and made.data == []
+    assert "goods" not in made.script and "nothing" not in made.script
+
+
+def test_text_in_a_template_is_no_comment(sources: Any) -> None:
+    text = "export const start = `a\n// b\n/* c */`;\n// no `text\nexport const d = 1;\n"
     folder = sources({"toy/lab.js": text})
-    assert bundle({"lab": folder / "toy/lab.js"}, folder).exports == {"lab": ["start"]}
+    made = bundle({"lab": folder / "toy/lab.js"}, folder)
+    shown = run_in_node(f"{made.script}\nconsole.log(JSON.stringify([lab.start, lab.d]))")
+    assert json.loads(shown) == ["a\n// b\n/* c */", 1]
+
+
+def test_data_depends_on_the_module_that_makes_it_and_on_what_this_imports(tmp_path: Path) -> None:
+    folder = tmp_path / publishing.MODULES
+    folder.mkdir(parents=True)
+    files = {"one": "from coursekit.labs.packing import a", "packing": "", "two": ""}
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    found = publishing._modules(tmp_path, "one")
+    assert [path.name for path in found] == ["one.py", "packing.py"]
 
 
 def test_an_unknown_laboratory_is_named(root: Path, tmp_path: Path) -> None:

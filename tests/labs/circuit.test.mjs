@@ -62,28 +62,32 @@ for (const { name, classes } of circuits) {
     const byClass = finish(validation.byClass());
     assert.deepEqual(Object.keys(byClass), Object.keys(theirs.classes));
     for (const [key, { gap }] of Object.entries(byClass)) close(gap, theirs.classes[key], 1e-3);
-    const start = performance.now();
-    const worst = finish(validation.greedy(4));
+    let worst = null;
+    const searching = cpuTime(() => { worst = finish(validation.greedy(3)); });
     assert.deepEqual(worst.removed.map(nameOf).sort(), theirs.greedy.removed);
     close(worst.gap, theirs.greedy.gap, 1e-3);
-    const between = performance.now();
-    const witnesses = finish(validation.minimality());
+    let witnesses = null;
+    const testing = cpuTime(() => { witnesses = finish(validation.minimality()); });
     assert.equal(witnesses.length, Object.keys(theirs.minimality).length);
     for (const { node, effect } of witnesses) close(effect, theirs.minimality[nameOf(node)], 2e-3);
-    t.diagnostic(`greedy ${(between - start).toFixed(0)} ms, minimality ${(performance.now() - between).toFixed(0)} ms`);
+    t.diagnostic(`greedy ${searching.toFixed(0)} ms, minimality ${testing.toFixed(0)} ms`);
   });
 }
 
-test("a node more or less is measured within 100 ms", (t) => {
+/** Milliseconds of processor that something takes: a busy machine does not count. */
+function cpuTime(work) {
+  const before = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
+test("a node more or less is measured within 100 ms on one core", (t) => {
   const fresh = new PromptSet(model, set);
   for (const _ of fresh.prepare());
   const nodes = Object.values(circuits[0].classes).flat();
   fresh.only(nodes);
-  const times = nodes.map((node) => {
-    const start = performance.now();
-    fresh.only(nodes.filter((other) => other !== node));
-    return performance.now() - start;
-  }).sort((a, b) => a - b);
+  const times = nodes.map((node) => cpuTime(() => fresh.only(nodes.filter((other) => other !== node)))).sort((a, b) => a - b);
   const median = times[Math.floor(times.length / 2)];
   t.diagnostic(`median ${median.toFixed(1)} ms, most ${times.at(-1).toFixed(1)} ms`);
   assert.ok(median < 100, `${median} ms`);

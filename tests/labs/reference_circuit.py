@@ -60,7 +60,7 @@ def _sets(ablator: ioi.Ablator) -> list[dict[str, Any]]:
 
 def _tests(ablator: ioi.Ablator, each: ioi.Circuit) -> dict[str, Any]:
     validation = ioi.Validation(ablator, each)
-    worst = validation.greedy(runs=1, candidates=len(each), max_size=4)[0]
+    worst = validation.greedy(runs=1, candidates=len(each), max_size=3)[0]
     # the laboratory draws no sets at random
     validation.random_subsets = lambda count=0: []  # type: ignore[method-assign]
     return {

@@ -62,8 +62,12 @@ def write(folder: Path) -> None:
             ]
     ends = data.positions["END"]
     expected = {
-        "tokens": [row[: int(end) + 1].tolist() for row, end in zip(data.tokens, ends, strict=True)],
-        "other": [row[: int(end) + 1].tolist() for row, end in zip(other.tokens, ends, strict=True)],
+        "tokens": [
+            row[: int(end) + 1].tolist() for row, end in zip(data.tokens, ends, strict=True)
+        ],
+        "other": [
+            row[: int(end) + 1].tolist() for row, end in zip(other.tokens, ends, strict=True)
+        ],
         "texts": data.texts,
         "positions": {name: at.tolist() for name, at in data.positions.items()},
         "io": data.io_ids.tolist(),
@@ -96,6 +100,11 @@ def write(folder: Path) -> None:
     (folder / "numbers.json").write_text(json.dumps(numbers))
     (folder / "ioi.js").write_text(data_script("ioi", models_packed["ioi"]))
     (folder / "bits.json").write_text(json.dumps(WEIGHT_BITS))
+
+
+def _unpadded(data: ioi.IOIDataset) -> list[list[int]]:
+    rows = zip(data.tokens.tolist(), data.positions["END"].tolist(), strict=True)
+    return [row[: end + 1] for row, end in rows]
 
 
 def _encoded(tokenizer: Any) -> list[dict[str, Any]]:

@@ -150,15 +150,16 @@ test("probabilities sum to one, also of large logits", () => {
   assert.deepEqual([...p], [0.5, 0.5, 0]);
 });
 
-test("one knockout takes at most 100 ms", (t) => {
+test("one knockout takes at most 100 ms on one core", (t) => {
   const tokens = expected.tokens.toSorted((a, b) => b.length - a.length)[0];
   const towards = direction(model, expected.io[0], expected.s[0]);
   const once = () => directEffects(model, run(model, tokens, hold(model, nodes(null))), towards);
   for (let i = 0; i < 5; i += 1) once();
   const times = Array.from({ length: 15 }, () => {
-    const start = performance.now();
+    const before = process.cpuUsage(); // of the processor: a busy machine does not count
     once();
-    return performance.now() - start;
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1000;
   }).sort((a, b) => a - b);
   t.diagnostic(`median ${times[7].toFixed(2)} ms`);
   assert.ok(times[7] < 100, `${times[7]} ms`);

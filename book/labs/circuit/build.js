@@ -7,7 +7,7 @@ import { classify, drive, fromText, toText, Validation } from "./validation.js";
 
 const GREEDY_SIZE = 10; // as many nodes as the book's search removes
 
-export function buildView({ model, state: stored, share, load }) {
+export function buildView({ model, state: stored, share, address, load }) {
   const live = liveRegion();
   const element = el("div", { class: "circuit-view" }, live);
   let asked = false;
@@ -21,7 +21,7 @@ export function buildView({ model, state: stored, share, load }) {
       live.say("Running the model on the prompts ...");
       await drive(prompts.prepare());
       live.say("");
-      element.append(workbench({ model, data, prompts, stored, share, live }));
+      element.append(workbench({ model, data, prompts, stored, share, addressOf: address }));
     } catch (problem) {
       console.error(problem);
       asked = false;
@@ -33,7 +33,7 @@ export function buildView({ model, state: stored, share, load }) {
 
 const LABELS = { circuit: "The book’s circuit", "naive circuit": "The naive circuit", "classes alone": "The classes alone" };
 
-function workbench({ model, data, prompts, stored, share, live }) {
+function workbench({ model, data, prompts, stored, share, addressOf: address }) {
   const circuits = data.circuits.map(({ name, classes }) => ({
     name, label: LABELS[name] ?? name,
     classes: Object.fromEntries(Object.entries(classes).map(([key, some]) => [key, some.map(([layer, head, position]) => ({ layer, head, position }))])),
@@ -204,10 +204,11 @@ function workbench({ model, data, prompts, stored, share, live }) {
     testClasses(nodes);
   }
 
+  address.value = addressOf(toText([...chosen.values()]));
   refresh();
   return el("div", { class: "circuit-view" },
     el("p", { class: "lab-note" }, `Everything that you do not choose is knocked out by mean ablation, on the ${prompts.size} prompts of this chapter. A node is a head at one position.`),
-    presets, el("div", { class: "circuit-layers" }, layers), stats,
+    presets, el("div", { class: "circuit-layers" }, layers), live, stats,
     el("p", { class: "circuit-heading" }, "Beside the book’s circuits"), table,
     el("div", { class: "circuit-searches" }, greedy, minimal), progress, missing, needed,
     el("div", { class: "lab-field" }, el("label", { for: addressId }, "An address that restores this circuit"), el("div", { class: "circuit-share-line" }, address, copy)), copied);

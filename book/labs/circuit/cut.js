@@ -88,7 +88,10 @@ export function cutView({ model, language, data, state: stored, share }) {
   // controls
 
   const textId = newId("sentence");
-  const input = el("input", { id: textId, class: "lab-input", type: "text", value: state.text, autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-describedby": `${textId}-problem` });
+  const input = el("textarea", {
+    id: textId, class: "lab-input circuit-sentence", rows: 2, value: state.text, spellcheck: "false", autocapitalize: "off",
+    "aria-describedby": `${textId}-problem`, onkeydown: (event) => { if (event.key === "Enter") event.preventDefault(); },
+  });
   const problem = el("p", { class: "circuit-problem", id: `${textId}-problem`, role: "status" });
   const sentences = menu({
     label: "Pick a sentence",
@@ -268,10 +271,13 @@ export function cutView({ model, language, data, state: stored, share }) {
     if (!off.length) {
       return `Intact: the logit difference is ${fixed(before.difference)}. Press a head’s number to switch it off.`;
     }
-    const grown = heads.map(({ name }, i) => ({ name, by: effects[i] - cleanEffects[i] }))
+    const first = Math.min(...heads.filter(({ name }) => state.off.has(name)).map(({ layer }) => layer));
+    const grown = heads.map(({ name, layer }, i) => ({ name, layer, by: effects[i] - cleanEffects[i] }))
       .filter(({ name, by }) => by > GROWN && !state.off.has(name)).sort((a, b) => b.by - a.by).slice(0, 3);
+    // a head that comes no later cannot know what is off: its share grows by LayerNorm's arithmetic
     const steppedIn = grown.length
-      ? ` Others step in: the direct effect of ${grown.map(({ name, by }) => `${name} grows by ${fixed(by)}`).join(", of ")}.`
+      ? ` The direct effect of ${grown.map(({ name, by, layer }) => `${name} grows by ${fixed(by)}${layer > first ? "" : "*"}`).join(", of ")}.`
+        + (grown.some(({ layer }) => layer <= first) ? " (* Not a response: it comes no later, and LayerNorm divides by less.)" : "")
       : " No other head’s direct effect grows.";
     return `Without ${off.join(", ")} the logit difference goes from ${fixed(before.difference)} to ${fixed(after.difference)}.${steppedIn}`;
   }

@@ -2,7 +2,7 @@
 //
 // Two views: `cut.js` takes heads out on one sentence, `build.js` measures circuits on many.
 
-import { choice, el, loadData, stateFromAddress, stateToAddress } from "../ui.js";
+import { addressOf, choice, el, loadData, stateFromAddress, stateToAddress } from "../ui.js";
 import { loadModel } from "../runtime/gpt2.js";
 import { Tokenizer } from "../runtime/tokenizer.js";
 import { buildView } from "./build.js";
@@ -22,7 +22,10 @@ export function start(root, data) {
   const share = (part, text) => stateToAddress("circuit", `${part}=${text}`);
   const views = {
     cut: cutView({ model, language, data, state: state.cut, share: (text) => share("cut", text) }),
-    build: buildView({ model, state: state.build, share: (text) => share("build", text), load: () => loadData("circuit-set") }),
+    build: buildView({
+      model, state: state.build, share: (text) => share("build", text),
+      address: (text) => addressOf("circuit", `build=${text}`), load: () => loadData("circuit-set"),
+    }),
   };
   const show = (name) => {
     for (const [other, view] of Object.entries(views)) view.element.hidden = other !== name;

@@ -32,8 +32,8 @@ export function readSentence(text, { tokenizer, bos, names, context }) {
   } else if (unknown.length) {
     const strange = [...new Set(unknown.map(({ word }) => `“${word}”`))];
     const asName = unknown.some(({ word }) => /^\p{Lu}/u.test(word) && !tokenizer.ids.has(word));
-    read.problem = `The model does not know ${listed(strange)}. It knows ${tokenizer.words.length} words`
-      + `${asName ? `, among them the names ${listed(names.slice(0, 6))}, and ${names.length - 6} others` : ""}.`;
+    read.problem = `The model does not know ${listed(strange)}. It knows ${tokenizer.words.length - tokenizer.specials.length} words`
+      + `${asName ? `, among them the names ${listed(names.slice(0, 6))}, and ${names.length - 6} more` : ""}.`;
   } else if (read.tokens.length > context) {
     read.problem = `The sentence has ${read.tokens.length} tokens, and the model reads at most ${context}.`;
   }

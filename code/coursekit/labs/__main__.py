@@ -15,6 +15,7 @@ from pathlib import Path
 from coursekit.labs.publish import data_script, preview
 from coursekit.project import CourseError, Project
 
+
 def main() -> int:
     """Runs the command.
 

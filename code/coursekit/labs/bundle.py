@@ -10,11 +10,11 @@ possible without a parser, modules keep to a few forms, and anything else is an 
     export class Name {
 
 No import may lead around in a circle, and a script of this kind has neither `import()` nor
-`import.meta`.
+`import.meta`. Comments on lines of their own are left out, as readers would load them for nothing.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,17 +105,14 @@ class _Gatherer:
         if not path.is_file():
             raise CourseError(f"there is no file {self._name(path)}")
         module, lines = _Module(path), []
-        text = path.read_text(encoding="utf-8")
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in _without_comments(path.read_text(encoding="utf-8")):
             place = f"{self._name(path)}:{number}"
-            is_comment = line.lstrip().startswith(("//", "/*", "*"))
-            if not is_comment:
-                module.data += [name for _, name in _DATA.findall(line)]
+            module.data += [name for _, name in _DATA.findall(line)]
             if re.match(r"import\b", line):
                 lines.append(self._imported(path, line, place, importers))
             elif re.match(r"export\b", line):
                 lines.append(self._exported(module, line, place))
-            elif re.search(r"\bimport\s*[(.]", line) and not is_comment:
+            elif re.search(r"\bimport\s*[(.]", line):
                 raise CourseError(f"{place}: a classic script has no import() and no import.meta")
             else:
                 lines.append(line)
@@ -156,3 +153,15 @@ class _Gatherer:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
+
+
+def _without_comments(text: str) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers, without those that hold a comment and nothing else."""
+    in_comment = in_template = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if not in_template and (in_comment or stripped.startswith("/*")):
+            in_comment = not stripped.endswith("*/")
+        elif in_template or not stripped.startswith("//"):
+            yield number, line
+            in_template ^= line.replace("\\`", "").count("`") % 2 == 1

@@ -1,4 +1,4 @@
-"""What the circuit laboratory loads first: the model, its tokenizer, and sentences to begin with."""
+"""What the circuit laboratory loads first: the model, its tokenizer, sentences to begin with."""
 
 from functools import partial
 from pathlib import Path

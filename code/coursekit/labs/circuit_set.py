@@ -79,7 +79,9 @@ def data(root: Path) -> dict[str, Any]:
     rows = [[prompt.template for prompt in prompts.prompts].index(text) for text in templates]
     ends = prompts.positions["END"]
     return {
-        "tokens": [row[: int(end) + 1].tolist() for row, end in zip(prompts.tokens, ends, strict=True)],
+        "tokens": [
+            row[: int(end) + 1].tolist() for row, end in zip(prompts.tokens, ends, strict=True)
+        ],
         "positions": {name: at.tolist() for name, at in prompts.positions.items()},
         "io": prompts.io_ids.tolist(),
         "s": prompts.s_ids.tolist(),

@@ -6,7 +6,6 @@ whole numbers with a scale for each row; `book/labs/runtime/packed.js` unpacks t
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,9 +73,10 @@ def pack_model(model: Any, bits: int = WEIGHT_BITS) -> dict[str, Any]:
         name.removeprefix("transformer."): _numpy(tensor)
         for name, tensor in model.state_dict().items()
     }
-    if (head := tensors.pop("lm_head.weight", None)) is not None:
-        if not np.array_equal(head, tensors["wte.weight"]):
-            raise ValueError("the unembedding differs from the embedding; tie the two")
+    if not np.array_equal(
+        tensors.pop("lm_head.weight", tensors["wte.weight"]), tensors["wte.weight"]
+    ):
+        raise ValueError("the unembedding differs from the embedding; tie the two")
     if "score.weight" in tensors:
         tensors["score"] = tensors.pop("score.weight")
     tensors["wte"], tensors["wpe"] = tensors.pop("wte.weight"), tensors.pop("wpe.weight")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -19,8 +20,11 @@ SOURCES = Path("book", "labs")
 STYLE = "labs.css"
 """Their style sheet, in that folder."""
 
-DATA_INPUTS = ("code/interp_rl", "code/coursekit/labs", "constraints.txt")
-"""What data is made from."""
+DATA_INPUTS = ("code/interp_rl", "constraints.txt")
+"""What all data is made from, besides the module that makes it."""
+
+MODULES = Path("code", "coursekit", "labs")
+"""Folder of these modules."""
 
 
 def names(root: Path) -> list[str]:
@@ -78,10 +82,11 @@ def _publish_data(root: Path, name: str, folder: Path) -> str:
 
     It is made in a process of its own, which gives its memory back when it ends.
     """
-    inputs = digest(root, files_below(root, DATA_INPUTS), sys.version_info[:3])
-    kept = root / "_build" / "labs" / f"{name}-{inputs[:16]}.js"
+    inputs = [*files_below(root, DATA_INPUTS), *_modules(root, name.replace("-", "_"))]
+    made_from = digest(root, inputs, sys.version_info[:3])
+    kept = root / "_build" / "labs" / f"{name}.{made_from[:16]}.js"
     if not kept.is_file():
-        for stale in kept.parent.glob(f"{name}-*.js"):
+        for stale in kept.parent.glob(f"{name}.*.js"):
             stale.unlink()
         kept.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "coursekit.labs", name, str(kept), "--root", str(root)]
@@ -92,6 +97,19 @@ def _publish_data(root: Path, name: str, folder: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(kept, target)
     return hashlib.sha256(kept.read_bytes()).hexdigest()[:8]
+
+
+def _modules(root: Path, name: str) -> list[Path]:
+    """The module that makes some data, and those beside it that it mentions, and so on."""
+    found: list[Path] = []
+    waiting = [root / MODULES / f"{name}.py"]
+    while waiting:
+        path = waiting.pop()
+        if path.is_file() and path not in found:
+            found.append(path)
+            mentioned = re.findall(r"coursekit\.labs\.(\w+)", path.read_text(encoding="utf-8"))
+            waiting += [root / MODULES / f"{other}.py" for other in mentioned]
+    return sorted(found)
 
 
 def data_script(name: str, data: dict[str, Any]) -> str:
