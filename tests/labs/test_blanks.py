@@ -214,11 +214,13 @@ def test_the_walk_shows_the_running_model(lab: Any) -> None:
     assert best[0] == "Mary" and float(best[1].rstrip("%")) > 30
     view.locator('.blanks-spot[data-place="m1"]').click()
     assert view.locator(".walk-title").inner_text() == "Attention, block 0"
-    view.get_by_text("block 1", exact=True).click()
+    view.get_by_label("block 0").focus()
+    view.keyboard.press("ArrowRight")  # and the focus stays among the blocks
+    assert view.evaluate("document.activeElement.value") == "1"
     assert view.locator(".walk-title").inner_text() == "Attention, block 1"
     assert "6 × 15 × 15" in view.locator(".walk-shape").inner_text()
     assert "“to” reads" in view.locator(".walk-said").inner_text()
-    view.locator(".walk-word", has_text="drink").click()
+    view.locator(".walk-rows label", has_text="drink").click()
     assert "“drink” reads" in view.locator(".walk-said").inner_text()
     view.get_by_label("Another sentence").fill("When Mary met Zebedee")
     view.get_by_role("button", name="Run it").click()

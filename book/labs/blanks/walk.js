@@ -75,6 +75,7 @@ export async function startWalk({ walk, board, diagram, picture, spots, sentence
     }
     bringIntoView(placeOf(stop.place));
     const tensor = stop.tensors[state.tensor];
+    const focused = content.contains(document.activeElement) ? legendOf(document.activeElement.closest("fieldset")) : null;
     content.replaceChildren(...[
       el("p", { class: "lab-heading walk-title" }, titleOf(stop)),
       blocksOf(stop),
@@ -82,6 +83,9 @@ export async function startWalk({ walk, board, diagram, picture, spots, sentence
       el("p", { class: "walk-meaning" }, sentenceCase(tensor.meaning), "."),
       ...viewOf(tensor, stop),
     ].filter(Boolean));
+    // who goes through choices by keyboard stays where they are
+    const same = [...content.querySelectorAll("fieldset")].find((group) => focused && legendOf(group) === focused);
+    same?.querySelector("input:checked")?.focus({ preventScroll: true });
   }
 
   function titleOf(stop) {
@@ -167,7 +171,6 @@ export async function startWalk({ walk, board, diagram, picture, spots, sentence
   function follow(position) {
     state.position = position;
     show();
-    content.querySelector(`.walk-tokens input[value="${position}"]`).focus({ preventScroll: true });
     live.say(content.querySelector(".walk-said")?.textContent ?? "");
   }
 
@@ -183,6 +186,10 @@ export async function startWalk({ walk, board, diagram, picture, spots, sentence
 function preferred(stop) {
   const pattern = stop.tensors.findIndex((tensor) => tensor.name === "pattern");
   return pattern < 0 ? stop.tensors.length - 1 : pattern;
+}
+
+function legendOf(fieldset) {
+  return fieldset?.querySelector("legend").textContent ?? null;
 }
 
 function compact(element) {
