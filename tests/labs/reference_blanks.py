@@ -1,4 +1,4 @@
-"""What Python says for `blanks.test.mjs`: the check's words, the drawing, and a run of the model."""
+"""What Python says for `blanks.test.mjs`: the check's words, the drawing, a run of the model."""
 
 import json
 import re

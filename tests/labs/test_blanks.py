@@ -1,4 +1,4 @@
-"""The laboratory of section 1 in Chromium: blanks filled by pointer, touch and keyboard; the walk."""
+"""The laboratory of section 1 in Chromium: filling by pointer, touch and keyboard, and the walk."""
 
 from __future__ import annotations
 

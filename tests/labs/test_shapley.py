@@ -1,4 +1,4 @@
-"""The laboratory of section 5 in Chromium: words switched on and off, orders, exact values, SHAP's."""
+"""The laboratory of section 5 in Chromium: words switched on and off, orders, exact values."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def test_words_are_switched_off_and_on(lab: Any) -> None:
     )
     view.locator(".shap-word", has_text="not").click()
     assert output(view) == whole
-    assert "Added to “it was ... bad”, “not” gives +8.7" in view.locator(
-        ".shap-change"
-    ).inner_text()
+    assert (
+        "Added to “it was ... bad”, “not” gives +8.7" in view.locator(".shap-change").inner_text()
+    )
 
 
 def test_a_coalition_is_chosen_from_the_list(lab: Any) -> None:
