@@ -1,21 +1,18 @@
 """What of some sections' solutions can be found in a built site, wherever it may be.
 
 The secrets are every line of the solutions, of what their cells printed, and of the pages that hold
-answers; every image that their cells made; and every word that stands in nothing else. They are
-looked for in all files: pages without their markup, notebooks, the search index, the text of PDFs.
+answers; and every word that stands in nothing else. They are looked for in all files: pages with
+and without their markup, notebooks, the search index, the text of PDFs.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pypdfium2
 from sphinx.search.en import SearchEnglish
@@ -41,11 +38,9 @@ class Secrets:
     """pieces of lines, by their letters and digits"""
     words: frozenset[str] = field(repr=False)
     """as the search index has them"""
-    images: frozenset[str] = field(repr=False)
-    """digests"""
 
     def __str__(self) -> str:
-        return f"{len(self.lines)} lines, {len(self.words)} words, {len(self.images)} images"
+        return f"{len(self.lines)} lines, {len(self.words)} words"
 
 
 @dataclass(frozen=True)
@@ -55,16 +50,15 @@ class Found:
     files: int
     lines: int
     words: int
-    images: int
     examples: tuple[str, ...] = field(repr=False)
 
     @property
     def anything(self) -> bool:
         """Whether there was anything."""
-        return bool(self.lines or self.words or self.images)
+        return bool(self.lines or self.words)
 
     def __str__(self) -> str:
-        return f"{self.lines} lines, {self.words} words, {self.images} images"
+        return f"{self.lines} lines, {self.words} words"
 
 
 def secrets(project: Project, sections: set[str]) -> Secrets:
@@ -79,33 +73,29 @@ def secrets(project: Project, sections: set[str]) -> Secrets:
     """
     book = Book(project.root)
     secret, public = [], []
-    images: dict[bool, set[str]] = {True: set(), False: set()}
     for chapter in book.chapters.values():
-        answers = any(getattr(block, "name", "") == "holds-answers" for block in chapter.blocks)
-        solutions = {id(block) for block, _ in _solutions(chapter)}
+        answers = False  # from the mark of a page that holds them on
+        solutions = _solutions(chapter) if chapter.name[0] in sections else set()
         hidden_cells = set()
         for block in chapter.blocks:
-            hidden = answers or (chapter.name[0] in sections and id(block) in solutions)
+            answers = answers or getattr(block, "name", "") == "holds-answers"
+            hidden = answers or id(block) in solutions
             is_cell = isinstance(block, Directive) and block.is_code_cell
-            text = block.body if isinstance(block, Directive) else block.source
-            (secret if hidden else public).extend(_pieces(text, is_cell))
+            (secret if hidden else public).extend(_pieces(block))
             if hidden and is_cell:
-                hidden_cells.add(text.strip())
-        for cell, text, image in _outputs(project, chapter):
-            hidden = cell in hidden_cells
-            (secret if hidden else public).extend(text.splitlines())
-            images[hidden] |= {image} - {""}
+                hidden_cells.add(block.body.strip())
+        for cell, text in _outputs(project, chapter):
+            (secret if cell in hidden_cells else public).extend(text.splitlines())
     code = [
         path.read_text("utf-8")
-        for path in files_below(project.root, ("code", "README.md"))
-        if path.suffix in (".py", ".md")
+        for path in files_below(project.root, ("code", "README.md", "book/references.bib"))
+        if path.suffix in (".py", ".md", ".bib")
     ]
     shown = squeezed("\n".join(public))
     lines = {squeezed(line): line.strip() for line in secret}
     return Secrets(
         {key: line for key, line in lines.items() if len(key) >= LEAST and key not in shown},
         _words(secret) - _words([*public, *code]),
-        frozenset(images[True] - images[False]),
     )
 
 
@@ -125,9 +115,7 @@ def search(site: Path, wanted: Secrets) -> Found:
     index = (site / "searchindex.js").read_text("utf-8")
     terms = json.loads(index[index.index("(") + 1 : index.rindex(")")])
     words = wanted.words & (terms["terms"].keys() | terms["titleterms"].keys())
-    digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    found = len(lines), len(words), len(wanted.images & digests)
-    return Found(len(files), *found, (*lines[:20], *sorted(words)[:20]))
+    return Found(len(files), len(lines), len(words), (*lines[:20], *sorted(words)[:20]))
 
 
 def squeezed(text: str) -> str:
@@ -135,34 +123,33 @@ def squeezed(text: str) -> str:
     return re.sub(r"[\W_]+", "", text)
 
 
-def _solutions(chapter: Chapter) -> Iterator[tuple[Block, Any]]:
-    """Blocks of a chapter that only instructors get."""
-    student = {id(block) for block, _ in notebooks.published(chapter, "student")}
-    for block, region in notebooks.published(chapter, "instructor"):
-        if id(block) not in student:
-            yield block, region
+def _solutions(chapter: Chapter) -> set[int]:
+    """Identities of a chapter's blocks that only instructors get."""
+    student, instructor = (
+        {id(block) for block, _ in notebooks.published(chapter, variant)}
+        for variant in ("student", "instructor")
+    )
+    return instructor - student
 
 
-def _pieces(text: str, is_code: bool) -> Iterator[str]:
-    for line in text.splitlines():
-        yield from [line] if is_code else MARKUP.split(line)
+def _pieces(block: Block) -> Iterator[str]:
+    """The lines of a block; of Markdown what stands between its markup."""
+    if not isinstance(block, Directive):
+        for line in block.source.splitlines():
+            yield from MARKUP.split(line)
+        return
+    yield from [block.argument, *map(str, block.options.values())]
+    for line in block.body.splitlines():
+        yield from [line] if block.is_code_cell else MARKUP.split(line)
 
 
-def _outputs(project: Project, chapter: Chapter) -> Iterator[tuple[str, str, str]]:
-    """Source of a cell, a text that it showed, and the digest of an image of it, if it is one."""
+def _outputs(project: Project, chapter: Chapter) -> Iterator[tuple[str, str]]:
+    """Source of a cell, and a text that it showed."""
     executed = notebooks.executed(project, chapter) if chapter.cells else None
     for cell in executed.cells if executed else []:
         for output in cell.get("outputs", []):
-            yield cell.source.strip(), output.get("text", ""), ""
-            for kind, value in output.get("data", {}).items():
-                if kind == "image/png":
-                    content = base64.b64decode(value)
-                elif kind == "image/svg+xml":
-                    content = value.encode()
-                else:
-                    yield cell.source.strip(), html.unescape(re.sub("<[^>]*>", " ", str(value))), ""
-                    continue
-                yield cell.source.strip(), "", hashlib.sha256(content).hexdigest()
+            for text in (output.get("text", ""), *output.get("data", {}).values()):
+                yield cell.source.strip(), html.unescape(re.sub("<[^>]*>", " ", str(text)))
 
 
 def _text(path: Path) -> str:
@@ -183,4 +170,4 @@ def _words(texts: list[str]) -> frozenset[str]:
     """Words as Sphinx's search index has them."""
     language = SearchEnglish({})
     found = language.split("\n".join(texts))
-    return frozenset(language.stem(word.lower()) for word in set(found) if len(word) > 3)
+    return frozenset(language.stem(word.strip("_").lower()) for word in found if len(word) > 3)

@@ -218,7 +218,7 @@ def release(me: Instructor) -> None:
     secrets = recoverable.secrets(project, {"2"})
     found = recoverable.search(project.html, secrets)
     me.say(f"section 2: {secrets}; found of them: {found}")
-    assert found.lines > 0.9 * len(secrets.lines) and found.images == len(secrets.images), found
+    assert found.lines > 0.9 * len(secrets.lines), found
     assert (project.html / "handouts/solutions.pdf").is_file()
 
 
