@@ -64,6 +64,9 @@ class Instructor:
     def __init__(self, folder: Path, say: Say) -> None:
         self.folder, self._say = folder, say
         self.course = folder / "rewarding-circuits"
+        self.bare = folder / "fork.git"
+        self.on_this_machine = ("-c", f"url.file://{self.bare}.insteadOf={FORK}")
+        """for git, where it would reach the fork on GitHub"""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "COURSE_"))}
         nowhere = "http://127.0.0.1:9"  # so that what the doctor finds does not depend on a network
         self._environment = {
@@ -126,17 +129,18 @@ def fork(me: Instructor) -> None:
         me: The instructor.
     """
     me.say("== Fork the repository, clone the fork, ask the doctor")
-    bare = me.folder / "fork.git"
+    bare = me.bare
     commands = (
         ["clone", "--quiet", "--bare", str(ROOT), str(bare)],
-        ["-C", str(bare), "branch", "--force", "main", "HEAD"],
+        ["-C", str(bare), "update-ref", "refs/heads/main", "HEAD"],
         ["-C", str(bare), "symbolic-ref", "HEAD", "refs/heads/main"],
     )
     for command in commands:
         subprocess.run(["git", *command], check=True, capture_output=True)
     me.say(f"$ git clone {FORK}")
-    there = ["-c", f"url.file://{bare}.insteadOf={FORK}"]
-    subprocess.run(["git", *there, "clone", "--quiet", FORK, str(me.course)], check=True)
+    subprocess.run(
+        ["git", *me.on_this_machine, "clone", "--quiet", FORK, str(me.course)], check=True
+    )
     said = me.run("coursekit", "doctor", status=1)
     assert f"but this clone comes from {FORK}" in said
     assert "the site is not built" in said
@@ -203,6 +207,29 @@ def build(me: Instructor) -> None:
     assert not list(project.html.rglob("_sources"))
     me.say("no PDF with solutions, no sources")
     me.run("coursekit", "doctor", shown="^(note|MISSING|ok +site)|ready")
+
+
+def publish(me: Instructor) -> None:
+    """Commit and push: what GitHub's workflow would get.
+
+    Args:
+        me: The instructor.
+    """
+    me.say("== Commit and push")
+    somebody = ("-c", "user.name=An instructor", "-c", "user.email=nobody@a-university.example")
+    subprocess.run(
+        ["git", *somebody, "commit", "--quiet", "--all", "--message", "Our own edition"],
+        cwd=me.course,
+        check=True,
+    )
+    push = ["git", *me.on_this_machine, "push", "--quiet", "origin", "main"]
+    subprocess.run(push, cwd=me.course, check=True, capture_output=True)
+    me.say("$ git commit --all; git push")
+    pushed = me.run("git", "-C", str(me.bare), "ls-tree", "-r", "--name-only", "main", shown="^$")
+    assert "_config.yml" in pushed.split()
+    assert not [name for name in pushed.split() if name.startswith(("_build", ".course-seed"))]
+    there = me.run("git", "-C", str(me.bare), "show", "main:_config.yml", shown="url:|course_sol")
+    assert FORK in there and WITHHELD_TO in there
 
 
 def release(me: Instructor) -> None:
@@ -359,7 +386,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="instructor-") as temporary:
         me = Instructor(Path(temporary), say)
-        for step in (fork, change_the_address, withhold, build, release):
+        for step in (fork, change_the_address, withhold, build, publish, release):
             step(me)
         write_the_autograder(me)
         grade(me)

@@ -1,4 +1,4 @@
-"""What ``:number:``, ``:minutes:``, ``:difficulty:`` and ``:points:`` may say, and what pages make of it."""
+"""What ``:number:``, ``:minutes:`` and other options may say, and what pages make of it."""
 
 import re
 from collections.abc import Callable
