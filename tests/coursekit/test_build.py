@@ -32,7 +32,12 @@ sphinx:
   config:
     # as in the course; of Jupyter Book's own list, sphinx_thebe keeps what another build has left
     extensions:
-      [myst_nb, jupyter_book, sphinx_external_toc, sphinx_book_theme, sphinxcontrib.bibtex]
+      - myst_nb
+      - jupyter_book
+      - sphinx_comments
+      - sphinx_external_toc
+      - sphinx_book_theme
+      - sphinxcontrib.bibtex
 """
 TOC = """
 format: jb-book

@@ -167,6 +167,7 @@ def change_the_address(me: Instructor) -> None:
     me.say(f"files that still name the original's address: {', '.join(everywhere) or 'none'}")
     said = me.run("coursekit", "doctor", status=1)
     assert "the student notebooks are up to date and install from your address" in said
+    assert "commit and push: buttons open what lies at origin/main" in said
 
 
 def withhold(me: Instructor) -> None:
@@ -206,7 +207,6 @@ def build(me: Instructor) -> None:
     assert not (project.html / "handouts/solutions.pdf").exists()
     assert not list(project.html.rglob("_sources"))
     me.say("no PDF with solutions, no sources")
-    me.run("coursekit", "doctor", shown="^(note|MISSING|ok +site)|ready")
 
 
 def publish(me: Instructor) -> None:
@@ -230,6 +230,11 @@ def publish(me: Instructor) -> None:
     assert not [name for name in pushed.split() if name.startswith(("_build", ".course-seed"))]
     there = me.run("git", "-C", str(me.bare), "show", "main:_config.yml", shown="url:|course_sol")
     assert FORK in there and WITHHELD_TO in there
+    built = Project(me.course).site_state.is_file()
+    said = me.run(
+        "coursekit", "doctor", status=0 if built else 1, shown="^(ok|MISSING) +links|ready"
+    )
+    assert "buttons open the notebooks as they are here" in said
 
 
 def release(me: Instructor) -> None:
