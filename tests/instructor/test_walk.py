@@ -20,7 +20,6 @@ STEPS = (
     "Hold back the solutions",
     "Build the site",
     "Commit and push",
-    "The day of the release",
     "Write the zips",
     "Grade 200 submissions",
     "A student hands in half",
