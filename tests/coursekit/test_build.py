@@ -263,6 +263,7 @@ def test_an_error_inside_sphinx_names_the_page(book: Book):
         "    app.connect('source-read', lambda app, page, source: 1 / 0 if 'two' in page else 0)\n",
     )
     book.edit("_config.yml", "sphinx:\n", "sphinx:\n  local_extensions: {broken: code}\n")
+    book.edit("_config.yml", "- myst_nb\n", "- myst_nb\n      - broken\n")
     result = book.build()
     assert result.status == 1
     assert "Sphinx stopped at page book/two" in result.err and "ZeroDivisionError" in result.err

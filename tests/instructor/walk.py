@@ -6,10 +6,10 @@ The fork is a bare clone on this machine, and `a-university` is nobody. Every co
 instructor would run it, in the clone of the fork; what it says is the transcript, but for the names
 of folders. Each step raises where something is not as the book says it is.
 
-The whole takes about ten minutes on two idle processors, or fifteen where the chapters of this checkout
-are not executed yet, for which reason `tests/instructor/test_walk.py` walks only the quick steps,
-and compares them with the transcript. The student's installation in Colab has a script of its own:
-`tests/colab/simulate.py`.
+The whole takes about ten minutes on two idle processors, or fifteen where the chapters of this
+checkout are not executed yet, for which reason `tests/instructor/test_walk.py` walks only the quick
+steps, and compares them with the transcript. The student's installation in Colab has a script of
+its own: `tests/colab/simulate.py`.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def withhold(me: Instructor) -> None:
         me: The instructor.
     """
     me.say(
-        "== Hold back the solutions of section 2 to a day, those of section 3 to one that is over"
+        "== Hold back the solutions of section 2, and those of section 3 to a day gone by"
     )
     me.edit(r"^  config:$", f"  config:\n    course_solutions: {WITHHELD_TO}")
     said = me.run("coursekit", "doctor", status=1, shown="^(note|MISSING)|thing")
