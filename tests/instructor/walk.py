@@ -176,9 +176,7 @@ def withhold(me: Instructor) -> None:
     Args:
         me: The instructor.
     """
-    me.say(
-        "== Hold back the solutions of section 2, and those of section 3 to a day gone by"
-    )
+    me.say("== Hold back the solutions of section 2, and those of section 3 to a day gone by")
     me.edit(r"^  config:$", f"  config:\n    course_solutions: {WITHHELD_TO}")
     said = me.run("coursekit", "doctor", status=1, shown="^(note|MISSING)|thing")
     assert "solutions are withheld (2: 2999-01-15)" in said
