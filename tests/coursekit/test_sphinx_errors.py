@@ -82,7 +82,7 @@ WRONG = {
         "3: WARNING: exercise-start: difficulty is '4'; write a whole number from 1 to 3",
     ),
     "odd-points": (
-        exercise("1.14", points="many"),
+        exercise("1.40", points="many"),
         "3: WARNING: exercise-start: points is 'many'; write a whole number from 1 to 99",
     ),
     "no-number": (
