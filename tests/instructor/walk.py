@@ -41,7 +41,8 @@ from coursekit.book import Book  # noqa: E402
 from coursekit.project import Project  # noqa: E402
 
 TRANSCRIPT = Path(__file__).with_name("transcript.txt")
-UPSTREAM = Book(ROOT).repository
+ORIGINAL = Book(ROOT)
+"""The course that is forked; it may be a fork itself."""
 FORK = "https://github.com/a-university/rewarding-circuits"
 WITHHELD_TO = "{2: 2999-01-15, 3: 2026-01-15}"
 """Section 2 until a day that has not come, and section 3 until one that has."""
@@ -81,6 +82,9 @@ class Instructor:
         """A line of the transcript, without what differs from machine to machine."""
         for path in (self.course.resolve(), self.course, self.folder.resolve(), self.folder):
             text = text.replace(f"{path}/", "").replace(str(path), ".")
+        text = text.replace(ORIGINAL.repository, "https://github.com/ORIGINAL")
+        for mark in ("'{}'", "origin/{}"):
+            text = text.replace(mark.format(ORIGINAL.branch), mark.format("main"))
         self._say(text)
 
     def run(self, *command: str, status: int = 0, shown: str = ".*") -> str:
@@ -132,8 +136,8 @@ def fork(me: Instructor) -> None:
     bare = me.bare
     commands = (
         ["clone", "--quiet", "--bare", str(ROOT), str(bare)],
-        ["-C", str(bare), "update-ref", "refs/heads/main", "HEAD"],
-        ["-C", str(bare), "symbolic-ref", "HEAD", "refs/heads/main"],
+        ["-C", str(bare), "update-ref", f"refs/heads/{ORIGINAL.branch}", "HEAD"],
+        ["-C", str(bare), "symbolic-ref", "HEAD", f"refs/heads/{ORIGINAL.branch}"],
     )
     for command in commands:
         subprocess.run(["git", *command], check=True, capture_output=True)
@@ -141,6 +145,8 @@ def fork(me: Instructor) -> None:
     subprocess.run(
         ["git", *me.on_this_machine, "clone", "--quiet", FORK, str(me.course)], check=True
     )
+    config = me.course / "_config.yml"  # which may withhold something already
+    config.write_text(re.sub(r"(?m)^ +course_solutions:.*\n", "", config.read_text("utf-8")))
     said = me.run("coursekit", "doctor", status=1)
     assert f"but this clone comes from {FORK}" in said
     assert "the site is not built" in said
@@ -153,21 +159,22 @@ def change_the_address(me: Instructor) -> None:
         me: The instructor.
     """
     me.say("== Change the address")
-    me.edit(rf"^  url: {re.escape(UPSTREAM)}$", f"  url: {FORK}")
+    me.edit(r"^  url: .*$", f"  url: {FORK}")
     said = me.run("coursekit", "doctor", status=1)
     assert f"links lead to {FORK}, where this clone comes from" in said
     assert "run `make notebooks` and commit what it writes" in said
     me.run("coursekit", "notebooks", shown="^wrote .*/(1-transformer|6-|2-1-the).*|notebooks")
     for path in me.course.glob("exercises/*/*.ipynb"):
         text = path.read_text("utf-8")
-        assert UPSTREAM not in text and f"git+{FORK}@main" in text, path
+        assert ORIGINAL.repository not in text, path
+        assert f"git+{FORK}@{ORIGINAL.branch}" in text, path
     everywhere = subprocess.run(
-        ["git", "grep", "-l", UPSTREAM], cwd=me.course, capture_output=True, text=True
+        ["git", "grep", "-l", ORIGINAL.repository], cwd=me.course, capture_output=True, text=True
     ).stdout.split()
     me.say(f"files that still name the original's address: {', '.join(everywhere) or 'none'}")
     said = me.run("coursekit", "doctor", status=1)
     assert "the student notebooks are up to date and install from your address" in said
-    assert "commit and push: buttons open what lies at origin/main" in said
+    assert "commit and push: buttons open what lies at origin/" in said
 
 
 def withhold(me: Instructor) -> None:
@@ -222,13 +229,13 @@ def publish(me: Instructor) -> None:
         cwd=me.course,
         check=True,
     )
-    push = ["git", *me.on_this_machine, "push", "--quiet", "origin", "main"]
+    push = ["git", *me.on_this_machine, "push", "--quiet", "origin", ORIGINAL.branch]
     subprocess.run(push, cwd=me.course, check=True, capture_output=True)
     me.say("$ git commit --all; git push")
-    pushed = me.run("git", "-C", str(me.bare), "ls-tree", "-r", "--name-only", "main", shown="^$")
+    pushed = me.run("git", "-C", str(me.bare), "ls-tree", "-r", "--name-only", "HEAD", shown="^$")
     assert "_config.yml" in pushed.split()
     assert not [name for name in pushed.split() if name.startswith(("_build", ".course-seed"))]
-    there = me.run("git", "-C", str(me.bare), "show", "main:_config.yml", shown="url:|course_sol")
+    there = me.run("git", "-C", str(me.bare), "show", "HEAD:_config.yml", shown="url:|course_sol")
     assert FORK in there and WITHHELD_TO in there
     built = Project(me.course).site_state.is_file()
     said = me.run(
