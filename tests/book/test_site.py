@@ -257,3 +257,17 @@ def test_solution_text_stands_only_inside_closed_folds(pages: Pages, book: Book)
             fold.decompose()
         text = body.get_text()
         assert [line for line in secrets_of(chapter) if line in text] == []
+
+
+MARKUP = re.compile(r"\{(glue|ref|term|eq|cite|exercise|numref|doc|repo|guard)\b[^}]*\}[^ ]|``")
+"""Roles and code marks that were read as text, inside of other markup for example."""
+
+
+def test_no_markup_is_left_in_the_text(pages: Pages) -> None:
+    left = []
+    for name, page in pages.items():
+        body = BeautifulSoup(str(article(page)), "html.parser")
+        for part in body.select("pre, code, .math, script"):
+            part.decompose()
+        left += [f"{name}: {found.group()}" for found in MARKUP.finditer(body.get_text())]
+    assert not left, "\n".join(left)
