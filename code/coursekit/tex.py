@@ -90,13 +90,13 @@ def tokens(tex: str) -> list[str]:
 
 
 def symbols(tex: str) -> list[Symbol]:
-    """The symbols of a formula, also those in indices and fractions.
+    r"""The symbols of a formula, also those in indices and fractions.
 
     Args:
         tex: The formula.
 
     Returns:
-        Symbols in the order in which they stand; words in `\\text` are none.
+        Symbols in the order in which they stand; words in `\text` are none.
     """
     return list(_symbols(tokens(tex)))
 
@@ -199,11 +199,13 @@ def _write(left: list[str]) -> str:
         elif name in LETTERS:
             written += f"<i>{LETTERS[name]}</i>"
         elif name in SIGNS:
-            written += SIGNS[name]
+            written += SIGNS[name] + " " * (name == "log")
         elif name:
             raise ValueError(f"{token} is not among the commands that coursekit.tex can write")
         elif token.isalpha():
             written += f"<i>{token}</i>"
+        elif token == "-" and written:
+            written += " − "  # between two terms
         elif token not in "{}":
             spaced = {"-": "−", "'": "′", ",": ", ", "=": " = ", "/": " / "}
             written += spaced.get(token, html.escape(token))

@@ -25,7 +25,7 @@
     const found = [];
     const add = (kind, text, context, page, anchor = "") =>
       found.push({ kind, text, context, href: `${pages[page][0]}.html${anchor && "#"}${anchor}`, low: plain(text), around: plain(context) });
-    pages.forEach(([, title], page) => add("page", title, "", page));
+    pages.forEach(([name, title], page) => add(name.startsWith("book/api/") ? "reference" : "page", title, "", page));
     for (const [page, anchor, term] of terms) add("term", term, "", page, anchor);
     for (const [page, number, title, anchor] of exercises) add("exercise", `${number} ${title}`, pages[page][1], page, anchor);
     pages.forEach(([, title, headings], page) => headings.forEach(([anchor, text]) => add("heading", text, title, page, anchor)));
@@ -44,7 +44,7 @@
     document.head.append(script);
   });
 
-  const KINDS = { page: 0, term: 0, exercise: 1, heading: 2, code: 2 };
+  const KINDS = { page: 0, term: 0, exercise: 1, heading: 2, reference: 2, code: 2 };
 
   // lower is better; null where a word is missing
   function rank(entry, query, words) {

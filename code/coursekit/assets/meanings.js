@@ -25,6 +25,7 @@
 
   function show(place, x) {
     const list = document.createElement("dl");
+    if (place.dataset.means) list.className = "of-formula";
     for (const entry of entriesOf(place)) {
       const copy = entry.cloneNode(true);
       copy.removeAttribute("id");
@@ -39,11 +40,15 @@
     }
     document.body.append(box);
     box.hidden = false;
+    box.style.maxHeight = "";
     shown = place;
+    // below the place, or above it where there is more room
     const { clientWidth: width, clientHeight: height } = document.documentElement;
     const at = (place.querySelector("mjx-math") ?? place).getClientRects()[0] ?? place.getBoundingClientRect();
     const left = Math.max(8, Math.min((x ?? at.left) - 12, width - box.offsetWidth - 8));
-    const below = at.bottom + 6 + box.offsetHeight <= height || at.top < box.offsetHeight + 14;
+    const room = { below: height - at.bottom - 14, above: at.top - 14 };
+    const below = room.below >= box.offsetHeight || room.below >= room.above;
+    box.style.maxHeight = `${Math.max(below ? room.below : room.above, 80)}px`;
     box.style.left = `${left + scrollX}px`;
     box.style.top = `${(below ? at.bottom + 6 : at.top - 6 - box.offsetHeight) + scrollY}px`;
   }

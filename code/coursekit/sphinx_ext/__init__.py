@@ -35,7 +35,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
     parts = (
         *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
-        *(benchmarks, listings, guards, handouts, withholding, meanings, progress, find),
+        *(benchmarks, listings, guards, handouts, withholding, progress, meanings, find),
     )
     for part in parts:
         part.setup(app)

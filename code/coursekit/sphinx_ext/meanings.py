@@ -36,7 +36,8 @@ NOT_ALONE = {"termination and truncation", "ABBA and BABA", "END", "direct effec
 """Terms that are not looked for in the text: their words stand there in other senses, or apart."""
 
 _TERM = re.compile(
-    r'<a (class="reference internal[^"]*" href="[^"#]*#(term-[^"]+)")>(?=<span class="xref std std-term)'
+    r'<a (class="reference internal[^"]*" href="[^"#]*#(term-[^"]+)")>'
+    r'(?=<span class="xref std std-term)'
 )
 _MATH = re.compile(r'<(span|div) class="math notranslate nohighlight"([^>]*)>(.*?)</\1>', re.DOTALL)
 _TEX = re.compile(r"\\\((.*?)\\\)|\\\[(.*?)\\\]", re.DOTALL)
@@ -54,8 +55,10 @@ class LinkFirstMention(SphinxPostTransform):
         if not re.match(r"book/\d", page):
             return
         places = _terms(self.env)
-        linked = {link.get("refid") or link.get("refuri", "").partition("#")[2] for link in
-                  self.document.findall(nodes.reference)}
+        linked = {
+            link.get("refid") or link.get("refuri", "").partition("#")[2]
+            for link in self.document.findall(nodes.reference)
+        }
         left = {
             name: place
             for name, place in places.items()

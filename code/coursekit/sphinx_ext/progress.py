@@ -151,6 +151,8 @@ def _show(
     if doctree is None or name not in data["pages"] or not context.get("body"):
         return
     course, here = minutes_of(data), minutes_of(data, name)
+    if not here:  # a page of links: there is nothing to have done
+        return
     line = (
         f'<p class="time-left" data-page="{escape(name)}">{here} min on this page, '
         f"{course} min in the required part of the course</p>"
