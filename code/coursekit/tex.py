@@ -106,8 +106,8 @@ def _symbols(left: list[str]) -> Iterator[Symbol]:
     while left:
         token = left.pop(0)
         if token in ("\\begin", "\\end"):  # an environment, and how it aligns its columns
-            name = _argument(left)
-            if token == "\\begin" and "".join(name) == "array":
+            environment = _argument(left)
+            if token == "\\begin" and "".join(environment) == "array":
                 _argument(left)
             continue
         accent = ""
@@ -152,7 +152,8 @@ def _argument(left: list[str]) -> list[str]:
         return []
     first = left.pop(0)
     if first == "{":
-        depth, group = 1, []
+        depth = 1
+        group: list[str] = []
         while left:
             token = left.pop(0)
             depth += (token == "{") - (token == "}")

@@ -158,7 +158,7 @@ def _tie_terms(app: Sphinx, body: str, entries: dict[str, str]) -> str:
 
 
 def _tie_symbols(app: Sphinx, page: str, body: str, entries: dict[str, str]) -> str:
-    notation: Notation = app.env._course_notation  # type: ignore[attr-defined]
+    notation: Notation = app.env._course_notation
     name = page.rpartition("/")[2]
 
     def place_of(row: Meaning) -> str:
@@ -190,7 +190,7 @@ def _glossary(app: Sphinx) -> dict[str, tuple[str, str]]:
                 for term in (child for child in item if isinstance(child, nodes.term)):
                     text = " ".join(map(_plain, definition))
                     known |= {place: (html.escape(term.astext()), text) for place in term["ids"]}
-        app._course_glossary = known  # type: ignore[attr-defined]
+        app._course_glossary = known
     return known
 
 
@@ -209,8 +209,8 @@ def _read_notation(app: Sphinx, env: BuildEnvironment) -> list[str]:
     notation, glossary = Notation.of(Path(env.srcdir)), Path(env.srcdir, f"{GLOSSARY}.md")
     words = glossary.read_text("utf-8") if glossary.is_file() else ""
     before = getattr(env, "_course_meanings", None)
-    env._course_notation = notation  # type: ignore[attr-defined]
-    env._course_meanings = (notation.rows, words)  # type: ignore[attr-defined]
+    env._course_notation = notation
+    env._course_meanings = (notation.rows, words)
     return [] if before == (notation.rows, words) else sorted(env.found_docs)
 
 

@@ -131,9 +131,9 @@ def _visit_panel(self: Any, node: progress_panel) -> None:
         )
         self.body.append(
             f'<div class="progress-panel">{bar}{sentence}'
-            f'<p class="progress-buttons">{buttons}</p>'
-            '<p class="progress-says" role="status"></p>'
-            "<noscript><p>Scripts are off, so that nothing is kept.</p></noscript></div>"
+            f'<p class="progress-buttons">{buttons}'
+            '<span class="needs-script">Scripts are off, so that nothing is kept.</span></p>'
+            '<p class="progress-says" role="status"></p></div>'
         )
     raise nodes.SkipNode
 
@@ -146,7 +146,7 @@ def _show(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Say on each page how long it takes, and put what marks it as read at its end."""
-    data = app.env._course_plan  # type: ignore[attr-defined]
+    data = app.env._course_plan
     name = page.rpartition("/")[2]
     if doctree is None or name not in data["pages"] or not context.get("body"):
         return
@@ -173,7 +173,7 @@ def _plan_course(app: Sphinx, env: BuildEnvironment) -> list[str]:
         Path(app.outdir, "_static").mkdir(parents=True, exist_ok=True)
         Path(app.outdir, "_static", DATA).write_text(f"{CALL}{text};\n", "utf-8")
     same = getattr(env, "_course_plan", None) == data
-    env._course_plan = data  # type: ignore[attr-defined]
+    env._course_plan = data
     return [] if same else sorted(env.found_docs)
 
 
