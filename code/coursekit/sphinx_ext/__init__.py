@@ -19,13 +19,16 @@ def setup(app: Sphinx) -> dict[str, Any]:
         benchmarks,
         domain,
         exercises,
+        find,
         guards,
         handouts,
         labs,
         listings,
+        meanings,
         nodes,
         pages,
         pairing,
+        progress,
         reading,
         repository,
         withholding,
@@ -33,9 +36,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
     parts = (
         *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
-        *(benchmarks, labs, listings, guards, handouts, withholding),
+        *(benchmarks, labs, listings, guards, handouts, withholding, progress, meanings, find),
     )
     for part in parts:
         part.setup(app)
     app.add_config_value("comments_config", {}, "html")  # Jupyter Book always sets it
-    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}
