@@ -19,6 +19,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         benchmarks,
         domain,
         exercises,
+        formulas,
         guards,
         handouts,
         listings,
@@ -27,12 +28,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
         pairing,
         reading,
         repository,
+        stylesheet,
         withholding,
     )
 
     parts = (
         *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
-        *(benchmarks, listings, guards, handouts, withholding),
+        *(benchmarks, listings, guards, handouts, withholding, formulas, stylesheet),
     )
     for part in parts:
         part.setup(app)
