@@ -19,11 +19,14 @@ def setup(app: Sphinx) -> dict[str, Any]:
         benchmarks,
         domain,
         exercises,
+        finish,
         formulas,
         guards,
         handouts,
+        how_made,
         listings,
         nodes,
+        offline,
         pages,
         pairing,
         reading,
@@ -34,7 +37,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
     parts = (
         *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
-        *(benchmarks, listings, guards, handouts, withholding, formulas, stylesheet),
+        *(benchmarks, listings, guards, handouts, withholding, formulas, stylesheet, how_made),
+        *(offline, finish),
     )
     for part in parts:
         part.setup(app)

@@ -4,6 +4,7 @@ Pandoc translates the TeX of a page in one call; what it writes that browsers sp
 put right here. The site's font for formulas is `assets/fonts/book-math.woff2`.
 """
 
+import html
 import json
 import re
 import subprocess
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 Element: TypeAlias = ElementTree.Element
 Formula: TypeAlias = tuple[str, bool]
 """TeX, and whether it stands on a line of its own."""
+
+CLASSES = "math notranslate nohighlight"
+"""Classes of what holds a formula: Sphinx's own."""
 
 THIN_SPACE = "0.167em"
 APPLY_FUNCTION, PRIME = "\u2061", "\u2032"
@@ -192,20 +196,35 @@ def _mathml(node: nodes.math | nodes.math_block) -> str:
 
 
 def _visit_inline(self: HTML5Translator, node: nodes.math) -> None:
-    start = self.starttag(node, "span", "", CLASS="math notranslate")
-    self.body.append(f"{start}{_mathml(node)}</span>")
+    start = self.starttag(node, "span", "", CLASS=CLASSES)
+    self.body.append(f"{start}{_mathml(node)}{_note(node)}</span>")
     raise nodes.SkipNode
 
 
 def _visit_block(self: HTML5Translator, node: nodes.math_block) -> None:
-    self.body.append(self.starttag(node, "div", CLASS="math notranslate"))
+    self.body.append(self.starttag(node, "div", CLASS=CLASSES))
     if node.get("number"):
         number = get_node_equation_number(self, node)
         self.body.append(f'<span class="eqno">({number})')
         self.add_permalink_ref(node, "Link to this equation")
         self.body.append("</span>")
-    self.body.append(f"{_mathml(node)}</div>\n")
+    self.body.append(f"{_mathml(node)}{_note(node)}</div>\n")
     raise nodes.SkipNode
+
+
+def _note(node: nodes.math | nodes.math_block) -> str:
+    """The TeX, for other parts of this extension that work on a page's HTML; `_forget` drops it."""
+    if isinstance(node.parent, nodes.title):
+        return ""
+    left, right = (r"\[", r"\]") if isinstance(node, nodes.math_block) else (r"\(", r"\)")
+    return f"<!--tex {left}{html.escape(node.astext()).replace('-', '&#45;')}{right}-->"
+
+
+def _forget(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    if "body" in context:
+        context["body"] = re.sub(r"<!--tex .*?-->", "", context["body"], flags=re.DOTALL)
 
 
 def _use_mathml(app: Sphinx, config: Config) -> None:
@@ -217,4 +236,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_html_math_renderer("mathml", (_visit_inline, None), (_visit_block, None))
     app.add_post_transform(TranslateFormulas)
     app.connect("config-inited", _use_mathml)
+    app.connect("html-page-context", _forget, priority=940)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

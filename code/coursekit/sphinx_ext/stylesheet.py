@@ -23,7 +23,12 @@ OWN = "course.css"
 """The sheet of the book itself; it comes last and stays whole."""
 
 THEIRS = (
-    *("basic.css", "styles/pydata-sphinx-theme.css", "pygments.css", "styles/sphinx-book-theme.css"),
+    *(
+        "basic.css",
+        "styles/pydata-sphinx-theme.css",
+        "pygments.css",
+        "styles/sphinx-book-theme.css",
+    ),
     *("copybutton.css", "mystnb.*.css", "sphinx-design.min.css"),
 )
 """The sheets of theme and extensions, in the order in which pages had them."""
@@ -138,10 +143,9 @@ def _declarations(content: list[Any], variables: set[str]) -> str:
     """The declarations of a rule, without variables that nothing reads."""
     found = tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True)
     return ";".join(
-        one.serialize()
+        one.serialize().strip()
         for one in found
-        if one.type == "declaration"
-        and (not one.name.startswith("--") or one.name in variables)
+        if one.type == "declaration" and (not one.name.startswith("--") or one.name in variables)
     )
 
 
@@ -183,36 +187,38 @@ def _drop_links(
     context["css_files"] = [sheet for sheet in context["css_files"] if not is_part(sheet)]
 
 
-def _write(app: Sphinx, problem: Exception | None) -> None:
-    """Make the sheet from all pages of the site, name its version in each, clear up."""
-    if problem is not None or app.builder.format != "html":
-        return
-    site, static = Path(app.outdir), Path(app.outdir, "_static")
-    pages = {
-        path: path.read_text(encoding="utf-8")
-        for path in sorted(site.rglob("*.html"))
-        if static not in path.parents
-    }
+def write(static: Path, pages: Iterable[str]) -> str:
+    """Make the sheet, and remove what no page asks for any more.
+
+    Args:
+        static: The site's folder ``_static``.
+        pages: The HTML of all pages.
+
+    Returns:
+        A short digest of the sheet, its version.
+    """
+    pages = list(pages)
     scripts = [
         path.read_text(encoding="utf-8")
         for path in static.rglob("*.js")
         if path.relative_to(static).parts[0] not in NOT_OURS and path.name != "bootstrap.js"
     ]
-    words = words_in_use(pages.values(), scripts)
+    words = words_in_use(pages, scripts)
     theirs = [_read(sheet, static) for name in THEIRS for sheet in sorted(static.glob(name))]
     own = re.sub(r"/\*.*?\*/", "", _read(static / OWN, static), flags=re.DOTALL)
     others = [sheet.read_text(encoding="utf-8") for sheet in static.rglob("*.css")]
-    variables = variables_in_use([*theirs, own, *others, *pages.values(), *scripts])
+    variables = variables_in_use([*theirs, own, *others, *pages, *scripts])
     css = "".join(purge(sheet, words, variables) for sheet in theirs) + own
     (static / NAME).write_text(css, encoding="utf-8")
-    version = sha256(css.encode()).hexdigest()[:8]
-    for path, html in pages.items():
-        named = re.sub(rf"{re.escape(NAME)}\?v=\w+", f"{NAME}?v={version}", html)
-        if named != html:
-            path.write_text(named, encoding="utf-8")
     for pattern in UNUSED:
         for path in static.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return sha256(css.encode()).hexdigest()[:8]
+
+
+def name_version(html: str, version: str) -> str:
+    """Write the sheet's version into a page's link to it, so that no browser uses an older one."""
+    return re.sub(rf"{re.escape(NAME)}\?v=\w+", f"{NAME}?v={version}", html)
 
 
 def _read(sheet: Path, static: Path) -> str:
@@ -224,4 +230,3 @@ def _read(sheet: Path, static: Path) -> str:
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx's events."""
     app.connect("html-page-context", _drop_links, priority=950)
-    app.connect("build-finished", _write, priority=600)
