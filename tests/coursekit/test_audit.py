@@ -26,7 +26,10 @@ FRAME = """\
         document.documentElement.dataset.theme = matches ? "dark" : "light";
       }};
     </script>
-    <style>[data-theme="dark"] body {{ background: #111; color: #eee; }} a {{ color: inherit; }}</style>
+    <style>
+      [data-theme="dark"] body {{ background: #111; color: #eee; }}
+      a {{ color: inherit; }}
+    </style>
   </head>
   <body>
     <main><article><h1>{title}</h1><p>Words about something.</p>{body}</article></main>
@@ -47,7 +50,8 @@ PAGES = {
     "html": "<p>A paragraph <div>with a block inside</div></p>",
     "links": '<p><a href="nowhere.html">No page</a> <a href="light.html#nowhere">no place</a></p>',
     "silent": '<img src="_images/a.svg">',
-    "plot": '<div class="cell_output"><div class="output"><svg role="img" aria-label="A plot of it"></svg></div></div>',
+    "plot": '<div class="cell_output"><div class="output">'
+    '<svg role="img" aria-label="A plot of it"></svg></div></div>',
     "wide": '<div style="width: 500px">wide</div>',
 }
 
@@ -123,7 +127,7 @@ def test_the_table_has_a_line_for_each_page(found: Found) -> None:
 
 
 def test_pages_that_are_not_there(site: Path, tmp_path: Path) -> None:
-    with pytest.raises(CourseError, match="no page missing.html"):
+    with pytest.raises(CourseError, match=r"no page missing\.html"):
         audit(site, None, ["missing.html"])
     with pytest.raises(CourseError, match="make book"):
         audit(tmp_path / "none", None)

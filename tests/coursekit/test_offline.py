@@ -1,4 +1,4 @@
-"""The site without a network: installed, kept, replaced by a new build; and opened from a folder."""
+"""The site without a network: kept, installed, replaced by a new build; and read from a folder."""
 
 from __future__ import annotations
 

@@ -53,7 +53,8 @@ def test_rules_inside_others_are_looked_at() -> None:
 
 
 def test_a_semicolon_in_an_address_is_no_end() -> None:
-    css = '.note { --a: url("data:image/svg+xml;utf8,<svg>{}</svg>"); color: var(--a) } p { color: red }'
+    css = '.note { --a: url("data:image/svg+xml;utf8,<svg>{}</svg>"); color: var(--a) }'
+    css += " p { color: red }"
     assert kept(css, {"--a"}).endswith("p{color: red}")
     assert 'utf8,<svg>{}</svg>"' in kept(css, {"--a"})
 

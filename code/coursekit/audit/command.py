@@ -23,7 +23,7 @@ MOST_SHOWN = 60
 """Problems that are printed; the count tells of the others."""
 
 AGAIN = 2
-"""How often a page that is too slow is looked at again: another program may have been in the way."""
+"""How often a page that is too slow is looked at again: other programs may have been in the way."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -173,9 +173,10 @@ def table(reports: Sequence[PageReport]) -> str:
     chapters = [r for r in reports if re.search(r"(^|/)\d[^/]*$", r.name)] or list(reports)
     for words, which in (("chapters", chapters), ("all pages", list(reports))):
         sizes = [report.size / 1000 for report in which]
+        middle = statistics.median(sizes)
         times = [report.lcp for report in which if report.lcp is not None]
         rows.append(
-            f"{words}: {min(sizes):.0f} to {max(sizes):.0f} KB, median {statistics.median(sizes):.0f}"
+            f"{words}: {min(sizes):.0f} to {max(sizes):.0f} KB, median {middle:.0f}"
             + (f"; LCP {min(times):.2f} to {max(times):.2f} s" if times else "")
         )
     return "\n".join(rows)

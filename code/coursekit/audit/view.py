@@ -91,11 +91,11 @@ SILENT = """() => {
   const noAlt = [...article.querySelectorAll("img")].filter(e => !e.alt.trim() && !hidden(e));
   const noName = [...article.querySelectorAll("svg")].filter(e =>
     !hidden(e) && !(e.getAttribute("role") === "img" && e.getAttribute("aria-label")?.trim()));
-  const noData = [...article.querySelectorAll(".cell_output .output")].filter(e =>
-    e.querySelector("svg[role=img] [id*='axis'], svg[role=img] .axes, svg[role=img]")
-    && !e.querySelector("details.figure-data table"));
+  const noData = [...article.querySelectorAll(".cell_output .output")]
+    .map(e => !e.querySelector("details.figure-data table") && e.querySelector("svg[role=img]"))
+    .filter(Boolean);
   return [...noAlt.map(e => `no text: ${start(e)}`), ...noName.map(e => `no text: ${start(e)}`),
-    ...noData.map(e => `no data: ${e.querySelector("svg").getAttribute("aria-label")?.slice(0, 80)}`)];
+    ...noData.map(e => `no data: ${e.getAttribute("aria-label")?.slice(0, 80)}`)];
 }"""
 
 

@@ -58,11 +58,12 @@ def fill_in(site: Path) -> None:
     Raises:
         KeyError: If a page asks for a figure that nobody measures.
     """
-    known: dict[str, str] = {}
-    for path in sorted((site / "book").rglob("*.html")):
-        html = path.read_text(encoding="utf-8")
-        if 'class="measured"' in html:
-            known = known or figures(site)
-            filled = _PLACE.sub(lambda found: found[1] + known[found[2]] + found[3], html)
-            if filled != html:
-                path.write_text(filled, encoding="utf-8")
+    pages = {path: path.read_text(encoding="utf-8") for path in (site / "book").rglob("*.html")}
+    asking = {path: html for path, html in pages.items() if _PLACE.search(html)}
+    if not asking:
+        return
+    known = figures(site)
+    for path, html in asking.items():
+        filled = _PLACE.sub(lambda found: found[1] + known[found[2]] + found[3], html)
+        if filled != html:
+            path.write_text(filled, encoding="utf-8")

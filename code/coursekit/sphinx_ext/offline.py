@@ -1,8 +1,8 @@
 """What makes a served site readable offline: a manifest, a service worker, and a list of files.
 
-`assets/offline.js` registers the worker, never for a site opened from a folder. The worker keeps what
-a reader has read, and the whole book on request. Its version is the digest of all files, so that a
-new build replaces what the last one left in a browser.
+`assets/offline.js` registers the worker, never for a site opened from a folder. The worker keeps
+what a reader has read, and the whole book on request. Its version is the digest of all files, so
+that a new build replaces what the last one left in a browser.
 """
 
 import json

@@ -1,8 +1,8 @@
 """One small style sheet for all pages, made from the theme's and ours, without what no page uses.
 
-The theme and the extensions bring eight style sheets, most of whose rules are for things the book
-does not have. Once all pages are written, those rules are kept whose classes, ids and elements stand
-on some page, or are named in a script, which may write them. Our own sheet is kept whole.
+The theme and the extensions bring eight style sheets, most of whose rules are for things that the
+book does not have. Once all pages are written, those rules are kept whose classes, ids and elements
+stand on some page, or are named in a script, which may write them. Our own sheet is kept whole.
 """
 
 import re
@@ -134,9 +134,10 @@ def _kept(rules: Iterable[Any], words: set[str], variables: set[str]) -> Iterato
         elif keyword in {"media", "supports"}:
             if body := "".join(_kept(_rules(rule.content), words, variables)):
                 yield f"@{keyword}{tinycss2.serialize(rule.prelude)}{{{body}}}"
+        elif keyword == "font-face" and "Awesome" in tinycss2.serialize(rule.content):
+            continue
         elif keyword and keyword not in {"charset", "import"}:
-            if keyword != "font-face" or "Awesome" not in tinycss2.serialize(rule.content):
-                yield rule.serialize()
+            yield rule.serialize()
 
 
 def _declarations(content: list[Any], variables: set[str]) -> str:
