@@ -20,23 +20,29 @@ def setup(app: Sphinx) -> dict[str, Any]:
         domain,
         exercises,
         find,
+        finish,
+        formulas,
         guards,
         handouts,
+        how_made,
         labs,
         listings,
         meanings,
         nodes,
+        offline,
         pages,
         pairing,
         progress,
         reading,
         repository,
+        stylesheet,
         withholding,
     )
 
     parts = (
         *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
         *(benchmarks, labs, listings, guards, handouts, withholding, progress, meanings, find),
+        *(formulas, stylesheet, how_made, offline, finish),
     )
     for part in parts:
         part.setup(app)
