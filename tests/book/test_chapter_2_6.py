@@ -67,17 +67,6 @@ def test_the_laboratory_has_the_circuits_and_prompts_of_the_chapter(names):
     assert torch.allclose(alone, names["alone"]["circuit"].circuit, atol=1e-4)
 
 
-def test_the_laboratory_has_the_circuits_and_prompts_of_the_chapter(names):
-    from coursekit.labs import circuit_set
-
-    made = circuit_set.chapter()
-    assert made.ablator.dataset.texts == names["data"].texts
-    for ours, theirs in zip(made.circuits, ("circuit", "naive", "found"), strict=True):
-        assert ours.classes == names[theirs].classes
-    alone = made.ablator.only([names["circuit"].nodes])[0]
-    assert torch.allclose(alone, names["alone"]["circuit"].circuit, atol=1e-4)
-
-
 def test_the_naive_circuit_has_two_heads_of_a_class_and_none_that_were_left_out(names):
     naive, found = names["naive"], names["found"]
     for role, nodes in naive.classes.items():

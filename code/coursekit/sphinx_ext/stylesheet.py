@@ -102,7 +102,8 @@ def variables_in_use(texts: Iterable[str]) -> set[str]:
     Returns:
         The names, with their hyphens.
     """
-    used, inside = set(), {}
+    used: set[str] = set()
+    inside: dict[str, set[str]] = {}
     for text in texts:
         for name, value in re.findall(r"(--[\w-]+)\s*:((?:[^;{}\"]|\"[^\"]*\")*)", text):
             inside.setdefault(name, set()).update(_read_in(value))
