@@ -14,7 +14,7 @@ export TRANSFORMERS_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 endif
 
-.PHONY: help setup book test lint format serve notebooks autograder grade handouts doctor links models results bench clean
+.PHONY: help setup book test lint format serve notebooks autograder grade handouts doctor links audit models results bench clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ doctor: setup ## say what is missing before your edition can be published
 
 links: book ## follow every link of the book to another site (needs a network)
 	@$(BIN)/coursekit links
+
+audit: book ## look at every page in a browser: weight, speed, accessibility, links
+	@$(BIN)/coursekit audit
 
 autograder: setup ## write a Gradescope zip for each notebook, with hidden tests from your secret seed
 	$(BIN)/coursekit autograder

@@ -18,6 +18,7 @@ COMMANDS = {
     "autograder": "write a Gradescope zip for each notebook, through Otter-Grader",
     "prose": "check the chapters' prose",
     "budgets": "print what pages and exercises take, beside their budgets",
+    "audit": "look at every page of the built site, and hold it against its budgets",
     "screenshots": "photograph the built pages, wide and narrow, light and dark",
 }
 

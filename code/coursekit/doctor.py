@@ -145,6 +145,30 @@ def site(project: Project) -> Answer:
     return ok(f"the site is built in {project.html.relative_to(project.root)}")
 
 
+def links(project: Project) -> Answer:
+    """Are the notebooks that the pages open in Colab and Binder the ones that were pushed?"""
+    book = Book(project.root)
+    there = f"origin/{book.branch}"
+    listed = _git(project, "ls-tree", "-r", there, "--", "exercises", "binder")
+    if not listed:
+        return note(f"nothing is known of {there}; buttons lead to what you push there")
+    pushed = {
+        path: facts.split()[2] for facts, path in (x.split("\t") for x in listed.splitlines())
+    }
+    ours = _git(project, "ls-files", "-co", "--exclude-standard", "--", "exercises", "binder")
+    names = [name for name in ours.splitlines() if (project.root / name).is_file()]
+    digests = _git(project, "hash-object", "--", *names).splitlines() if names else []
+    stale = sorted(
+        name for name, digest in zip(names, digests, strict=True) if pushed.get(name) != digest
+    )
+    if stale:
+        return missing(
+            f"commit and push: buttons open what lies at {there}, which lacks or has otherwise "
+            f"{len(stale)} file(s), {stale[0]} among them"
+        )
+    return ok("buttons open the notebooks as they are here; `make links` follows other links")
+
+
 def pages(project: Project) -> Answer:
     """Does GitHub publish from the workflow?"""
     book = Book(project.root)
@@ -177,6 +201,7 @@ QUESTIONS: Sequence[Callable[[Project], Answer]] = (
     notebooks,
     solutions,
     site,
+    links,
     pages,
 )
 """In the order in which to put things right."""

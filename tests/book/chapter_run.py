@@ -1,6 +1,7 @@
 """Runs the cells of a chapter, so that tests can hold its prose against what they compute."""
 
 import ast
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,14 @@ class Run:
     values: list[Any]
     """value of the last expression of each cell that has one, in order"""
     glued: dict[str, str]
+
+    def is_sound(self) -> None:
+        """Stops a test where a solution does not pass its check, or a number is none."""
+        checked = [value for value in self.values if hasattr(value, "exercise")]
+        passed = {result.exercise for result in checked if result.status == "passed"}
+        assert {result.exercise for result in checked} == passed, "the solutions pass their checks"
+        numbers = " ".join(map(str, self.glued.values()))
+        assert not re.search(r"\b(nan|inf)\b", numbers), self.glued
 
 
 def run(root: Path, name: str) -> Run:

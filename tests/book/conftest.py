@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,3 +47,17 @@ def address(site: Path, project: Project) -> Iterator[str]:
     """Where the site is served while the tests run."""
     with served(project) as url:
         yield url
+
+
+@pytest.fixture
+def hub_edition(connections: list, monkeypatch) -> Iterator[Callable[[Path], Path]]:
+    """Puts the hub edition in force, on a directory; any use of a network fails the test."""
+    from interp_rl.models import files, registry
+
+    def on(directory: Path) -> Path:
+        monkeypatch.setenv(registry.EDITION_VARIABLE, "hub")
+        monkeypatch.setenv(files.HUB_DIR_VARIABLE, str(directory))
+        return directory
+
+    yield on
+    assert not connections

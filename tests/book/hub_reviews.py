@@ -31,7 +31,7 @@ def save_all(directory: Path) -> Path:
 
 
 def save_classifier(directory: Path) -> None:
-    """A random DistilBERT with the labels of the hub's classifier.
+    """A random DistilBERT with the labels of the hub's, and a token for each word of our reviews.
 
     Args:
         directory: Where to; it is made.
@@ -41,12 +41,13 @@ def save_classifier(directory: Path) -> None:
     from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
     directory.mkdir(parents=True)
-    wordpiece = BertWordPieceTokenizer(lowercase=True)
-    words = [*reviews_corpus.VOCABULARY, *map(chr, range(33, 127))]
-    wordpiece.train_from_iterator(words * 3, vocab_size=400)
-    wordpiece.save_model(str(directory))
+    special = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+    characters = [*map(chr, range(33, 127))]
+    pieces = [*characters, *(f"##{character}" for character in characters)]
+    words = dict.fromkeys([*special.values(), *reviews_corpus.VOCABULARY, *pieces])
+    (directory / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    wordpiece = BertWordPieceTokenizer(str(directory / "vocab.txt"), lowercase=True)
     wordpiece.save(str(directory / "tokenizer.json"))
-    special = {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"}
     settings = {
         **{f"{name}_token": token for name, token in special.items()},
         "do_lower_case": True,
@@ -56,13 +57,12 @@ def save_classifier(directory: Path) -> None:
     (directory / "tokenizer_config.json").write_text(json.dumps(settings))
     torch.manual_seed(0)
     config = DistilBertConfig(
-        vocab_size=wordpiece.get_vocab_size(),
+        vocab_size=len(words),
         dim=24,
-        hidden_dim=48,
-        n_layers=2,
+        n_layers=1,
         n_heads=2,
-        max_position_embeddings=512,
-        initializer_range=0.5,
+        hidden_dim=48,
+        initializer_range=0.3,
         id2label={0: "NEGATIVE", 1: "POSITIVE"},
         label2id={"NEGATIVE": 0, "POSITIVE": 1},
     )

@@ -164,7 +164,7 @@ def test_few_heads_matter_much_on_their_own_and_one_hardly(metrics):
     change, whole = metrics.names["change"], metrics.names["whole"]
     assert change[metrics.names["most"]] < -0.3 * whole
     assert change[metrics.names["least"]].abs() < 0.05 * whole
-    assert 1 <= (change < -0.3 * whole).sum() <= change.numel() / 4
+    assert 1 <= (change < -0.3 * whole).sum() <= change.numel() / 3
 
 
 def test_a_knockout_leaves_the_model_as_it_was(metrics):

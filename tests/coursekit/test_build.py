@@ -28,6 +28,16 @@ execute:
 only_build_toc_files: true
 bibtex_bibfiles: [book/references.bib]
 latex: {use_jupyterbook_latex: false}
+sphinx:
+  config:
+    # as in the course; of Jupyter Book's own list, sphinx_thebe keeps what another build has left
+    extensions:
+      - myst_nb
+      - jupyter_book
+      - sphinx_comments
+      - sphinx_external_toc
+      - sphinx_book_theme
+      - sphinxcontrib.bibtex
 """
 TOC = """
 format: jb-book
@@ -252,7 +262,8 @@ def test_an_error_inside_sphinx_names_the_page(book: Book):
         "def setup(app):\n"
         "    app.connect('source-read', lambda app, page, source: 1 / 0 if 'two' in page else 0)\n",
     )
-    book.edit("_config.yml", "title", "sphinx: {local_extensions: {broken: code}}\ntitle")
+    book.edit("_config.yml", "sphinx:\n", "sphinx:\n  local_extensions: {broken: code}\n")
+    book.edit("_config.yml", "- myst_nb\n", "- myst_nb\n      - broken\n")
     result = book.build()
     assert result.status == 1
     assert "Sphinx stopped at page book/two" in result.err and "ZeroDivisionError" in result.err

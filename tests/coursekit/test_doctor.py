@@ -144,6 +144,27 @@ def test_stale_notebooks_are_named(fork: Project) -> None:
     assert answer.state == "MISSING" and "exercises/old/old.ipynb" in answer.text
 
 
+def test_notebooks_that_were_not_pushed_are_named(fork: Project) -> None:
+    assert doctor.links(fork).state == "note"
+    name = "exercises/one/one.ipynb"
+    (fork.root / name).parent.mkdir(parents=True)
+    (fork.root / name).write_text("{}")
+
+    def git(*arguments: str) -> None:
+        somebody = ("-c", "user.name=a", "-c", "user.email=a@b.example")
+        subprocess.run(["git", *somebody, *arguments], cwd=fork.root, check=True)
+
+    git("add", name)
+    git("commit", "--quiet", "--message", "One")
+    git("update-ref", "refs/remotes/origin/main", "HEAD")
+    assert doctor.links(fork).state == "ok"
+    (fork.root / name).write_text("{ }")
+    answer = doctor.links(fork)
+    assert answer.state == "MISSING" and name in answer.text and "commit and push" in answer.text
+    (fork.root / "exercises/two.ipynb").write_text("{}")
+    assert "2 file(s)" in doctor.links(fork).text
+
+
 @pytest.mark.parametrize(
     ("reply", "state", "words"),
     [

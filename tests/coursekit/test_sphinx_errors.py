@@ -81,6 +81,10 @@ WRONG = {
         exercise("1.11", difficulty="4"),
         "3: WARNING: exercise-start: difficulty is '4'; write a whole number from 1 to 3",
     ),
+    "odd-points": (
+        exercise("1.40", points="many"),
+        "3: WARNING: exercise-start: points is 'many'; write a whole number from 1 to 99",
+    ),
     "no-number": (
         exercise("", solved=False),
         "3: WARNING: exercise-start: the option :number: is missing",

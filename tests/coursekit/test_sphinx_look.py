@@ -57,7 +57,7 @@ def test_the_style_sheet_asks_no_other_host_and_names_no_missing_file() -> None:
         assert (ASSETS / name).is_file(), name
 
 
-@pytest.mark.parametrize("folder, licence", [("fonts", "OFL.txt"), ("mathjax", "LICENSE")])
+@pytest.mark.parametrize("folder, licence", [("fonts", "OFL.txt"), ("thebe", "LICENSE")])
 def test_what_is_vendored_has_its_licence_and_is_small(folder: str, licence: str) -> None:
     files = [path for path in (ASSETS / folder).rglob("*") if path.is_file()]
     assert ASSETS / folder / licence in files

@@ -104,6 +104,12 @@ zebra_crossing = "okapi"
 print(zebra_crossing, "output")
 ```
 
+```{code-cell} ipython3
+:tags: [solution]
+from IPython.display import SVG
+SVG('<svg xmlns="http://www.w3.org/2000/svg"><text>tapir portrait</text></svg>')
+```
+
 :::{solution-end}
 :::
 
@@ -165,8 +171,10 @@ def build(new_book: Callable) -> Callable[[Any], Any]:
 
 
 def test_shown_solutions_are_there(build: Callable) -> None:
-    found = everything_in(build("shown").html)
+    book = build("shown")
+    found = everything_in(book.html)
     assert all(word in found for word in SECRET)
+    assert "tapir portrait" in everything_in(book.html / "_images")
 
 
 @pytest.mark.parametrize("setting", ["withheld", {2: "withheld"}, {2: "2999-01-02"}])
@@ -175,7 +183,7 @@ def test_nothing_of_a_withheld_solution_is_anywhere_in_the_site(
 ) -> None:
     book = build(setting)
     found = everything_in(book.html)
-    assert not [word for word in (*SECRET, "quagga", "zebra", "okapi") if word in found]
+    assert not [word for word in (*SECRET, "quagga", "zebra", "okapi", "tapir") if word in found]
     assert ("plain gnu" in found) == (setting != "withheld")
     solution = book.page("chapter").select_one("#solution-2-1a")
     said = solution.get_text(" ", strip=True)

@@ -144,6 +144,7 @@ export function cutView({ model, language, data, state: stored, share }) {
   const shares = el("div", { class: "circuit-shares" });
   const grid = el("div", { class: "circuit-heads", role: "group", "aria-label": "Attention heads, a row for each layer", style: `--heads:${model.heads}` });
   const enlarged = el("div", { class: "circuit-enlarged" });
+  const beside = el("span", { class: "circuit-beside", "aria-hidden": "true" }); // where a phone shows no more of the top
   const results = el("div", { class: "circuit-results" });
 
   const cells = heads.map((item) => {
@@ -222,6 +223,7 @@ export function cutView({ model, language, data, state: stored, share }) {
       stat("Logit difference", fixed(after.difference), fixed(before.difference)),
       stat(`Probability of ${task.ioName}`, percent(after.io, 1), percent(before.io, 1)),
     ] : []));
+    beside.textContent = task ? `Logit difference ${fixed(after.difference)}, intact ${fixed(before.difference)}` : "";
     const order = Array.from(after.probabilities.keys()).sort((a, b) => after.probabilities[b] - after.probabilities[a]);
     shares.replaceChildren(el("p", { class: "circuit-heading" }, "Next word, with a tick where the intact model is"),
       ...order.slice(0, 5).map((token) => shareRow(language.tokenizer.words[token], after.probabilities[token], before.probabilities[token], token === task?.io)));
@@ -286,7 +288,7 @@ export function cutView({ model, language, data, state: stored, share }) {
     el("div", { class: "circuit-top" }, el("div", {}, answer, live), shares),
     el("div", { class: "circuit-controls" }, kinds, place, corruptions),
     source,
-    el("div", {}, el("div", { class: "circuit-title" }, el("p", { class: "circuit-heading" }, "Heads"), nothingOff),
+    el("div", {}, el("div", { class: "circuit-title" }, el("p", { class: "circuit-heading" }, "Heads"), beside, nothingOff),
       el("p", { class: "lab-note" }, "Press a picture to enlarge a head’s attention, and its number to switch it off. The bar is its direct effect on the logit difference, with a tick where it was."),
       grid),
     enlarged,

@@ -16,7 +16,7 @@ class Item:
     number: str
     title: str
     points: int
-    """as many as the minutes that the exercise is meant to take, at least one"""
+    """one for each star of difficulty, or what the exercise itself says"""
     check: str
     """expression that names the check's function, such as `section2.check_faithfulness`"""
     imports: str
@@ -98,7 +98,7 @@ def _item(
             return Item(
                 number=number,
                 title=exercise.argument,
-                points=max(1, int(exercise.options.get("minutes") or 0)),
+                points=int(exercise.options.get("points") or exercise.options["difficulty"]),
                 check=ast.unparse(check),
                 imports=_import_of(module, cells, chapter, cell.line),
                 answer=ast.unparse(answer),

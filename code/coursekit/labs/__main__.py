@@ -45,7 +45,7 @@ def main() -> int:
 def _write_data(root: Path, name: str, file: Path) -> None:
     module = f"coursekit.labs.{name.replace('-', '_')}"
     maker = importlib.import_module(module) if importlib.util.find_spec(module) else None
-    if not hasattr(maker, "data"):
+    if maker is None or not hasattr(maker, "data"):
         file_name = f"code/{module.replace('.', '/')}.py"
         raise CourseError(f"there is no {file_name} with a function data(root)")
     made = maker.data(root)

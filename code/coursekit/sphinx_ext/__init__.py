@@ -19,23 +19,32 @@ def setup(app: Sphinx) -> dict[str, Any]:
         benchmarks,
         domain,
         exercises,
+        find,
+        finish,
+        formulas,
         guards,
         handouts,
+        how_made,
         labs,
         listings,
+        meanings,
         nodes,
+        offline,
         pages,
         pairing,
+        progress,
         reading,
         repository,
+        stylesheet,
         withholding,
     )
 
     parts = (
         *(nodes, exercises, reading, repository, pairing, domain, pages, api_docs, accessible),
-        *(benchmarks, labs, listings, guards, handouts, withholding),
+        *(benchmarks, labs, listings, guards, handouts, withholding, progress, meanings, find),
+        *(formulas, stylesheet, how_made, offline, finish),
     )
     for part in parts:
         part.setup(app)
     app.add_config_value("comments_config", {}, "html")  # Jupyter Book always sets it
-    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}

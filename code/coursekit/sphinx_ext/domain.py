@@ -56,6 +56,7 @@ class Page:
     Attributes:
         exercises: Its exercises, in order.
         minutes: The time its overview promises, 0 without an overview.
+        optional: Whether its overview says that it may be left out.
         lists_exercises: Whether it shows the table of all exercises.
         lists_pages: Whether it shows another table about all pages.
         resources: Its links out of the book.
@@ -63,6 +64,7 @@ class Page:
 
     exercises: list[Exercise] = field(default_factory=list)
     minutes: int = 0
+    optional: bool = False
     lists_exercises: bool = False
     lists_pages: bool = False
     resources: list[Resource] = field(default_factory=list)
@@ -105,6 +107,7 @@ class CourseDomain(Domain):
                 if node["number"] != fields.UNKNOWN
             ],
             minutes=sum(node["minutes"] for node in document.findall(overview)),
+            optional=any(node["optional"] for node in document.findall(overview)),
             lists_exercises=any(document.findall(exercise_list)),
             lists_pages=any(document.findall(listing)),
             resources=list(resources_in(document, Repository.of(env.config).url)),

@@ -53,18 +53,24 @@ class CourseDirective(SphinxDirective):
 
 
 class ExerciseStart(CourseDirective):
-    """``{exercise-start} Title`` with its number, minutes and difficulty."""
+    """``{exercise-start} Title`` with its number, minutes and difficulty.
+
+    A grader gives a point for each star of difficulty, or as many as ``:points:`` says.
+    """
 
     required_arguments = 1
     option_spec = {  # noqa: RUF012 (docutils reads it from the class)
         "number": directives.unchanged,
         "minutes": directives.unchanged,
         "difficulty": directives.unchanged,
+        "points": directives.unchanged,
         "optional": directives.flag,
     }
 
     def run(self) -> list[nodes.Node]:
         """Mark the start of an exercise."""
+        if "points" in self.options:  # the page does not show them
+            self.read("points", fields.points, 1)
         start = gate(
             "",
             self.headline(),

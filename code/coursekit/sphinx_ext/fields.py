@@ -1,4 +1,4 @@
-"""What ``:number:``, ``:minutes:`` and ``:difficulty:`` may say, and what pages make of it."""
+"""What ``:number:``, ``:minutes:`` and other options may say, and what pages make of it."""
 
 import re
 from collections.abc import Callable
@@ -49,6 +49,15 @@ def difficulty(text: str) -> int:
         ValueError: If the text is none of them.
     """
     return _whole(text, lowest=1, highest=HARDEST, what="difficulty")
+
+
+def points(text: str) -> int:
+    """Read how many points a grader gives for an exercise.
+
+    Raises:
+        ValueError: If the text is no positive whole number.
+    """
+    return _whole(text, lowest=1, highest=99, what="points")
 
 
 def _whole(text: str, *, lowest: int, highest: int, what: str) -> int:

@@ -100,7 +100,11 @@ def _visit_exercise(self: HTML5Translator, node: exercise) -> None:
 def _depart_exercise(self: HTML5Translator, node: exercise) -> None:
     # plain links: they work without JavaScript, and following one opens its fold
     links = " ".join(f'<a href="#{target}">{text}</a>' for target, text in node["folds"])
-    self.body.append(f'</div><p class="exercise-links">{links}</p></section>')
+    done = (
+        f'<button type="button" class="mark-done" data-exercise="{node["number"]}">'
+        "Mark as done</button>"
+    )
+    self.body.append(f'</div><p class="exercise-links">{links} {done}</p></section>')
 
 
 def _visit_fold(self: HTML5Translator, node: fold) -> None:

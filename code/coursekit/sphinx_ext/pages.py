@@ -13,7 +13,7 @@ from sphinx.environment import BuildEnvironment
 from coursekit.sphinx_ext.repository import Repository
 
 ASSETS = Path(__file__).parent.parent / "assets"
-"""Style sheet, logo, fonts and MathJax, copied into the site's ``_static``."""
+"""Style sheet, scripts, logo and fonts, copied into the site's ``_static``."""
 
 PUBLISHED = "notebooks"
 """The folder of the site that holds the student notebooks."""
@@ -72,6 +72,27 @@ def _offer_notebook(
     context["body"] = context["body"].replace("</h1>", f"</h1>{line}", 1)
 
 
+def _defer_scripts(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """No script keeps a page from being shown; those for tabs only come where there are some."""
+    tabs = "sd-tab-set" in context.get("body", "")
+    scripts = [
+        script
+        for script in context["script_files"]
+        if tabs or not str(getattr(script, "filename", "")).endswith("design-tabs.js")
+    ]
+    for script in scripts:
+        if getattr(script, "filename", None):
+            script.attributes["defer"] = "defer"
+    context["script_files"] = [
+        script
+        for script in scripts
+        # the theme asks for these at once, before documentation_options.js is there
+        if "DOCUMENTATION_OPTIONS." not in (getattr(script, "attributes", {}).get("body") or "")
+    ]
+
+
 def _publish_notebooks(app: Sphinx) -> None:
     target = Path(app.outdir, PUBLISHED)
     shutil.rmtree(target, ignore_errors=True)
@@ -99,4 +120,5 @@ def setup(app: Sphinx) -> None:
     app.add_js_file(None, body=COLOUR_SCHEME)
     app.connect("config-inited", _configure)
     app.connect("html-page-context", _offer_notebook)
+    app.connect("html-page-context", _defer_scripts, priority=950)
     app.connect("build-finished", _finish)

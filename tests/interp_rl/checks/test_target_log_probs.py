@@ -55,6 +55,9 @@ WRONG = {
     "You return logits": lambda x, t: at(x, t, 1)[0][:, torch.arange(len(t)), t],
     "You return probabilities": lambda x, t: by_index(x, t).exp(),
     "sign is reversed": lambda x, t: -by_index(x, t),
+    "softmax twice": lambda x, t: (
+        at(x, t, 1)[0].softmax(-1).log_softmax(-1)[:, torch.arange(len(t)), t]
+    ),
     "sum over the target": lambda x, t: by_index(x, t).sum(1),
     "average over the target": lambda x, t: by_index(x, t).mean(1),
     "softmax over the positions": lambda x, t: x.log_softmax(1)[:, -len(t) - 1 : -1][

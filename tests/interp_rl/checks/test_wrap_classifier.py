@@ -75,6 +75,7 @@ WRONG = {
     "number of the predicted class": lambda *a: logits(*a).argmax(-1).float(),
     "mean over the texts": lambda *a: by_logit(*a).mean(0),
     "first text only": lambda *a: by_logit(*a)[:1],
+    "softmax twice": lambda *a: torch.logit(logits(*a).softmax(-1).softmax(-1)),
     "sigmoid to each logit": lambda *a: logits(*a).sigmoid(),
     "still carries gradients": with_gradients,
     "returns a list": lambda *a: by_logit(*a).tolist(),

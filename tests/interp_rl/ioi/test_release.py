@@ -18,7 +18,7 @@ TINY = ioi_mini.Recipe(steps=2, batch_size=4, layers=2, heads=2, width=16)
 NO_AIDS = {
     *("seed", "steps", "batch_size", "layers", "heads", "width", "positions"),
     *("learning_rate", "warmup", "decay_from", "last_learning_rate", "weight_decay"),
-    *("corpus.stories", "corpus.lists", "corpus.repeats", "corpus.people", "corpus.surprise"),
+    *("corpus.stories", "corpus.lists", "corpus.people", "corpus.surprise"),
 }
 
 
@@ -66,7 +66,7 @@ def test_every_aid_of_the_recipe_is_listed_with_its_numbers(runs, tmp_path):
     card = release.release(runs("seed-0", TINY), tmp_path / "out")
     listed = {entry["aid"]: entry["what"] for entry in card["training_aids"]}
     assert list(listed) == [aid.name for aid in release.TRAINING_AIDS if aid.used(asdict(TINY))]
-    assert f"in {TINY.hide_early:.0%} of training sequences" in listed["hide_early"]
+    assert f"in {TINY.hide_paths:.0%} of training batches" in listed["hide_paths"]
     assert not [what for what in listed.values() if "{" in what]
 
 
@@ -75,15 +75,15 @@ def test_an_aid_that_is_off_is_not_listed(aid, runs, tmp_path):
     top = {key: value for key, value in aid.off.items() if "." not in key}
     inner = {key.removeprefix("corpus."): value for key, value in aid.off.items() if "." in key}
     recipe = replace(TINY, **top, corpus=replace(CorpusSettings(), **inner))
-    assert aid.used(asdict(replace(TINY, hide_self=0.5))) and not aid.used(asdict(recipe))
+    assert aid.used(asdict(TINY)) and not aid.used(asdict(recipe))
     card = release.release(runs("seed-0", recipe), tmp_path / "out")
     assert aid.name not in [entry["aid"] for entry in card["training_aids"]]
 
 
 def test_a_recipe_from_before_an_aid_did_without_it(runs, tmp_path):
-    old = {key: value for key, value in asdict(TINY).items() if key != "hide_self"}
+    old = {key: value for key, value in asdict(TINY).items() if key != "same_start"}
     card = release.release(runs("seed-0", old), tmp_path / "out")
-    assert "hide_self" not in [entry["aid"] for entry in card["training_aids"]]
+    assert "same_start" not in [entry["aid"] for entry in card["training_aids"]]
 
 
 def test_the_seed_that_meets_most_criteria_is_shipped(trained, runs, tmp_path):
@@ -124,7 +124,7 @@ def test_runs_without_an_aid_say_what_differs_inside_the_corpus_too(runs, tmp_pa
     }
     assert [run["seed"] for run in card["seeds"]] == [1]
     lacking = card["status"].split("no model was trained without ")[1]
-    assert "hide_early" in lacking
+    assert "hide_paths" in lacking
     assert not {"noise", "drop_heads", "temperature"} & set(lacking.split(", "))
 
 
@@ -147,12 +147,12 @@ def test_each_run_tells_of_backup_and_of_both_signals(trained, runs, tmp_path):
         "position and token signal": {"position slope": 2.0, "token slope": 1.0, "intercept": 0.0},
     }
     runs("seed-0", TINY, also=also)
-    folder = runs("without-hide_early", replace(TINY, hide_early=0.0))
+    folder = runs("without-hide_paths", replace(TINY, hide_paths=0.0))
     card = release.release(folder, tmp_path / "out")
     assert [card["seeds"][0][key] for key in release.REPORTED] == [0.5, 0.25, 2.0, 1.0]
     assert not set(release.REPORTED) & set(card["aids_ablation"][0]), "it has no such heads"
     shown = repr(ModelCard.read(tmp_path / "out"))
-    assert "0 of 1 seeds accepted" in shown and "without hide_early" in shown
+    assert "0 of 1 seeds accepted" in shown and "without hide_paths" in shown
 
 
 def test_release_needs_runs_of_one_recipe(runs, tmp_path):

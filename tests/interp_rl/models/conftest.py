@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 from pathlib import Path
 
 import pytest
@@ -88,17 +87,3 @@ def weights(saved_gpt2, tmp_path, monkeypatch) -> Path:
         if spec.edition == "embedded" and spec.name != "ioi-mini":
             monkeypatch.delitem(registry.MODELS, spec.name)
     return directory
-
-
-@pytest.fixture
-def connections(monkeypatch) -> list:
-    """Every attempt to reach a network, each of which fails."""
-    attempts = []
-
-    def refuse(*arguments, **_):
-        attempts.append(arguments)
-        raise OSError("the test has no network")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    return attempts

@@ -109,40 +109,50 @@ def test_repeated_names_weigh_more_and_padding_nothing():
     torch.testing.assert_close(plain, each.mean())
 
 
-def test_hidden_early_blocks_do_not_reach_the_logits_directly():
+def test_each_part_sees_no_more_than_the_paths_that_are_left():
     torch.manual_seed(0)
-    model = ioi_mini.Transformer(TINY)
+    model = ioi_mini.Transformer(replace(TINY, layers=3, same_start=0.0))
     tokens = torch.randint(3, len(VOCABULARY), (2, 9))
-    hidden = model(tokens, hide_early=1.0)
     embedded = model.token(tokens) + model.position(torch.arange(9))
-    stream = embedded + model.blocks[0](embedded, drop=0.0)
-    expected = model.norm(embedded + model.blocks[1](stream, drop=0.0)) @ model.token.weight.T
+    first, middle, last = model.blocks
+    wrote_0 = first(embedded, embedded)
+    wrote_1 = middle(embedded, embedded + wrote_0)
+    wrote_2 = last(embedded + wrote_1, embedded)
+    expected = model.norm(embedded + wrote_2) @ model.token.weight.T
+    hidden = model(tokens, hide_paths=True)
     torch.testing.assert_close(hidden, expected)
+    whole = embedded + wrote_0
+    whole = whole + middle(whole, whole)
+    whole = whole + last(whole, whole)
+    torch.testing.assert_close(model(tokens), model.norm(whole) @ model.token.weight.T)
     assert not torch.allclose(hidden, model(tokens))
 
 
-def test_positions_hidden_from_themselves_read_earlier_ones_only():
+def test_queries_ask_and_keys_and_values_are_asked():
     torch.manual_seed(0)
     block = ioi_mini.Attention(TINY)
-    x = torch.randn(1, 3, TINY.width)
-    other = x.clone()
-    other[0, 1] = torch.randn(TINY.width)  # position 1 can then read position 0 only
-    read, read_other = block(x, hide_self=True), block(other, hide_self=True)
-    torch.testing.assert_close(read[0, :2], read_other[0, :2])
-    assert not torch.allclose(read[0, 2], read_other[0, 2])
-    assert not torch.allclose(block(x)[0, 1], block(other)[0, 1])
+    x, other = torch.randn(2, 1, 5, TINY.width)
+    width = TINY.width
+    with torch.no_grad():
+        block.qkv.weight[width : 2 * width] = 0  # all keys alike: nothing to choose by
+        block.qkv.bias[width : 2 * width] = 0
+    torch.testing.assert_close(block(x, x), block(other, x))
+    assert not torch.allclose(block(x, x), block(x, other))
 
 
-def test_the_last_block_alone_is_hidden_from_itself():
-    torch.manual_seed(0)
-    model = ioi_mini.Transformer(TINY)
-    tokens = torch.randint(3, len(VOCABULARY), (2, 9))
-    embedded = model.token(tokens) + model.position(torch.arange(9))
-    stream = embedded + model.blocks[0](embedded)
-    last = model.blocks[1](stream, hide_self=True)
-    expected = model.norm(stream + last) @ model.token.weight.T
-    torch.testing.assert_close(model(tokens, hide_self=1.0), expected)
-    torch.testing.assert_close(model(tokens, hide_self=0.0), model(tokens))
+def test_words_attend_to_words_like_themselves_at_first():
+    def agreement(same_start):
+        torch.manual_seed(0)
+        model = ioi_mini.Transformer(replace(TINY, same_start=same_start))
+        block = model.blocks[0]
+        query, key, _ = block.qkv.weight.chunk(3)
+        return block.out.weight, query, key
+
+    out, query, key = agreement(0.08)
+    assert torch.equal(query, key) and not out.any()
+    assert query.std().item() == pytest.approx(0.08, rel=0.2)
+    out, query, key = agreement(0.0)
+    assert not torch.equal(query, key) and out.any()
 
 
 def test_learning_rate_rises_stays_and_falls():

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import hub_reviews
 import pytest
 import torch
 
@@ -36,37 +37,8 @@ def change(path: Path, **entries: object) -> None:
 @pytest.fixture(scope="session")
 def saved_distilbert(tmp_path_factory) -> Path:
     """The files of the hub's `distilbert-imdb`, small and random; for reading only."""
-    from tokenizers import BertWordPieceTokenizer
-    from transformers import DistilBertConfig, DistilBertForSequenceClassification
-
     directory = tmp_path_factory.mktemp("hub") / "distilbert-imdb"
-    directory.mkdir()
-    wordpiece = BertWordPieceTokenizer(lowercase=True)
-    wordpiece.train_from_iterator([*TEXTS, "wonderful acting"] * 4, vocab_size=120)
-    wordpiece.save_model(str(directory))  # vocab.txt
-    wordpiece.save(str(directory / "tokenizer.json"))
-    (directory / "tokenizer_config.json").write_text(
-        json.dumps(
-            {
-                "do_lower_case": True, "unk_token": "[UNK]", "sep_token": "[SEP]",
-                "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]",
-                "model_max_length": 512, "tokenizer_class": "DistilBertTokenizer",
-            }
-        )
-    )  # fmt: skip
-    torch.manual_seed(0)
-    config = DistilBertConfig(
-        vocab_size=wordpiece.get_vocab_size(),
-        dim=24,
-        hidden_dim=48,
-        n_layers=2,
-        n_heads=2,
-        max_position_embeddings=64,
-        initializer_range=0.5,
-        id2label={0: "NEGATIVE", 1: "POSITIVE"},
-        label2id={"NEGATIVE": 0, "POSITIVE": 1},
-    )
-    DistilBertForSequenceClassification(config).save_pretrained(directory)
+    hub_reviews.save_classifier(directory)
     return directory
 
 

@@ -55,6 +55,9 @@ def _mistakes(
         "You read at the beginning of the text. The target stands at its end.": first,
         "You return logits. Only after a log_softmax over the vocabulary do they compare between "
         "two texts.": at[:, places, target],
+        "You take a softmax twice: log_softmax wants the logits as they are.": (
+            at.softmax(-1).log_softmax(-1)[:, places, target]
+        ),
         "You return probabilities. Take their logarithm, so that the tokens of the target add "
         "up.": right.exp(),
         "The sign is reversed: a log probability is negative, and closer to 0 where the token is "

@@ -68,6 +68,9 @@ def _mistakes(texts: np.ndarray) -> dict[str, Tensor]:
         "log(p / (1 - p)) with p from the softmax.": logits,
         "You return probabilities. Their log odds, `torch.logit(p)`, are what words add to; "
         "probabilities are flat near 0 and 1.": p,
+        "You take the softmax twice: the second one flattens the probabilities.": (
+            torch.logit(p.double().softmax(-1)).float()
+        ),
         "You return log probabilities. Log odds are log p - log(1 - p).": logits.log_softmax(-1),
         "The sign is reversed: log(p / (1 - p)) is positive where the class is likely.": -right,
         "You return odds, p / (1 - p). Take their logarithm.": p / (1 - p),

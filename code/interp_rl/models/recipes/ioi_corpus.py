@@ -8,10 +8,16 @@ Short stories mention people in any order, and end with something being handed t
 One person is mentioned once, everybody else twice or three times, and the person mentioned once
 receives. Nothing else tells who it is: not the order of mention, not the grammar, not the place in
 the sentence, because the giver is never one of the people but a role ("the nurse") or nobody ("was
-handed to"). From this alone the model has to learn to see that a name is repeated.
+handed to"). From this alone the model has to learn to see that a name is repeated. In a few stories
+nobody is, and the person mentioned last receives.
 
-No indirect-object sentence is among the stories: no named person ever gives, hands or says anything
-to anyone, and none of the openers of the course's prompts ("When A and B went to the ...") occurs.
+One text in a hundred is an indirect-object sentence, in which a named person gives (texts that are
+too long are drawn again, and such sentences are short, so that they come to 1.6%):
+
+    The nurse saw Julia and Victoria at the store, and then Julia had to give the letter to
+    Victoria.
+
+None of the openers of the course's prompts ("When A and B went to the ...") occurs in any sequence.
 
 A tenth of all pairs of names is held out (`is_held_out`): the two names of such a pair never stand
 together in any training sequence, of whatever family.
@@ -216,8 +222,18 @@ JOINS = (
 _VERBS = ("gave", "handed", "offered", "passed", "sent", "showed", "sold")
 _INFINITIVES = ("decided to give", "wanted to give", "had to give", "was happy to lend")
 _PREPARATIONS = ("bought", "found", "got", "made")
-#: The end of a story; the recipient follows.
+_FOR = (
+    *(f"the [ROLE] {verb} a [OBJECT] for" for verb in _PREPARATIONS),
+    *(f"the [ROLE] {verb} the [OBJECT] for" for verb in _PREPARATIONS),
+    *(f"the [ROLE] {verb} it for" for verb in _PREPARATIONS),
+    "there was a [OBJECT] for",
+    "there was a [OBJECT] for",
+    "the [OBJECT] was a gift for",
+)
+#: The end of a story; the recipient follows. Those with "for" are few, and stand here twice.
 HANDOVERS = (
+    *_FOR,
+    *_FOR,
     *(f"the [ROLE] {verb} a [OBJECT] to" for verb in (*_VERBS, *_INFINITIVES)),
     *(f"the [ROLE] {verb} the [OBJECT] to" for verb in (*_VERBS, *_INFINITIVES)),
     *(f"the [ROLE] {verb} it to" for verb in (*_VERBS, *_INFINITIVES)),
@@ -229,13 +245,11 @@ HANDOVERS = (
     "the [ROLE] talked to",
     "a [OBJECT] was handed to",
     "a [OBJECT] was sent to",
-    *(f"the [ROLE] {verb} a [OBJECT] for" for verb in _PREPARATIONS),
-    *(f"the [ROLE] {verb} the [OBJECT] for" for verb in _PREPARATIONS),
-    *(f"the [ROLE] {verb} it for" for verb in _PREPARATIONS),
-    "there was a [OBJECT] for",
-    "there was a [OBJECT] for",
-    "the [OBJECT] was a gift for",
 )
+
+_GIVER = "the [ROLE] "
+#: Those in which somebody gives, whose place a named person can take.
+GIVEN_BY_SOMEBODY = tuple(closing for closing in HANDOVERS if closing.startswith(_GIVER))
 
 #: A list of people.
 LIST_OPENERS = (
@@ -270,14 +284,13 @@ NOISE = (
         "weather",
         "why",
         "with",
-        "in",
         "on",
         ",",
         ".",
     ),
 )
 
-MAX_WORDS = 48
+MAX_WORDS = 36
 """No training sequence is longer than this (the model has 64 positions)."""
 
 _LISTS = {
@@ -316,8 +329,6 @@ def _vocabulary() -> tuple[str, ...]:
 VOCABULARY: tuple[str, ...] = _vocabulary()
 """Every token, in the order of its id: the three special ones, then all words, sorted."""
 
-_PLAIN_WORDS = tuple(word for word in VOCABULARY[3:] if word not in _INDEX)
-
 
 # ------------------------------------------------------------------------------------------------
 # Training sequences
@@ -328,21 +339,25 @@ _PLAIN_WORDS = tuple(word for word in VOCABULARY[3:] if word not in _INDEX)
 class CorpusSettings:
     """What the training text is made of."""
 
-    stories: float = 0.80
+    stories: float = 0.90
     """share of stories: clauses about people in any order, then a handover"""
-    lists: float = 0.12
+    lists: float = 0.10
     """share of lists: three or four people, before or after all of them but the recipient"""
-    repeats: float = 0.08
-    """share of sequences of random words, said twice"""
     people: tuple[float, ...] = (0.04, 0.56, 0.36, 0.04)
     """how often a story has one, two, three, four people"""
     recipient_last: float = 0.45
     """how often the recipient is moved behind everybody else; without it the person mentioned last
     would seldom receive, and a model could do without seeing repetition"""
+    once: float = 0.015
+    """share of stories in which nobody is mentioned twice, and the one mentioned last receives;
+    without them a model could take the last name for a repeated one"""
     noisy: float = 0.3
     """share of stories and lists with noise, so that names turn up next to any word"""
     noise: float = 0.15
     """in these, how often a word before the handover is replaced by one of `NOISE`"""
+    named_giver: float = 0.01
+    """share of texts drawn in which two people are mentioned once, and one of them gives something
+    to the other: indirect-object sentences, in other words than the course's prompts"""
     surprise: float = 0.03
     """how often one of the repeated people receives after all: sets how sure the model can be"""
 
@@ -413,12 +428,16 @@ def _noisy(rng: random.Random, settings: CorpusSettings, words: list[str]) -> li
 
 
 def _handover(
-    rng: random.Random, settings: CorpusSettings, told: list[str], recipient: str
+    rng: random.Random,
+    settings: CorpusSettings,
+    told: list[str],
+    recipient: str,
+    closings: Sequence[str] = HANDOVERS,
 ) -> list[str]:
-    """What was told, joined to the closing clause; ends with the recipient and a full stop."""
+    """What was told, joined to a closing clause; ends with the recipient and a full stop."""
     told = [*_noisy(rng, settings, told[:-1]), told[-1]]
     join = [","] if told[-1] == "," else rng.choice(JOINS).split()
-    clause = fill(rng, rng.choice(HANDOVERS))
+    clause = fill(rng, rng.choice(closings))
     if join[-1] == ".":
         clause[0] = _capitalized(clause[0])
     return [*told[:-1], *join, *clause, recipient, "."]
@@ -443,11 +462,12 @@ def story(rng: random.Random, settings: CorpusSettings) -> list[str]:
     """
     count = rng.choices(range(1, len(settings.people) + 1), settings.people)[0]
     names = draw_names(rng, count)
+    once = rng.random() < settings.once
     mentions = names[:1]
     for name in names[1:]:
-        mentions += [name] * (2 if rng.random() < 0.9 else 3)
+        mentions += [name] * (1 if once else 2 if rng.random() < 0.9 else 3)
     rng.shuffle(mentions)
-    if rng.random() < settings.recipient_last:
+    if once or rng.random() < settings.recipient_last:
         mentions.remove(names[0])
         mentions.append(names[0])
 
@@ -494,21 +514,21 @@ def list_story(rng: random.Random, settings: CorpusSettings) -> list[str]:
     return _handover(rng, settings, [*words, "."], _recipient(rng, settings, names))
 
 
-def repeat(rng: random.Random) -> list[str]:
-    """Random words, more names than chance would have, said twice.
+def named_giver_story(rng: random.Random, settings: CorpusSettings) -> list[str]:
+    """Two people are mentioned, and one of them gives something to the other.
 
     Args:
         rng: Source of randomness.
+        settings: How much noise there is.
 
     Returns:
-        Up to four words, then a passage of 4 to 14 words twice.
+        The words of one indirect-object sentence.
     """
-    names = draw_names(rng, 6)
-    words: list[str] = []
-    for _ in range(rng.randint(4, 18)):
-        words.append(names.pop() if names and rng.random() < 0.4 else rng.choice(_PLAIN_WORDS))
-    start = rng.randint(0, min(4, len(words) - 4))
-    return [*words, *words[start:]]
+    recipient, giver = names = draw_names(rng, 2)
+    first, second = rng.sample(names, 2)
+    told = [*_scenery(rng), *fill(rng, rng.choice(TWO_PEOPLE), A=first, B=second)]
+    closings = [closing.replace(_GIVER, f"{giver} ", 1) for closing in GIVEN_BY_SOMEBODY]
+    return _handover(rng, settings, told, recipient, closings)
 
 
 def sample(rng: random.Random, settings: CorpusSettings) -> list[str]:
@@ -522,14 +542,10 @@ def sample(rng: random.Random, settings: CorpusSettings) -> list[str]:
         At most `MAX_WORDS` words, no two of them a held-out pair of names.
     """
     while True:
-        shares = (settings.stories, settings.lists, settings.repeats)
-        family = rng.choices(("story", "list", "repeat"), shares)[0]
-        if family == "story":
-            words = story(rng, settings)
-        elif family == "list":
-            words = list_story(rng, settings)
-        else:
-            words = repeat(rng)
+        family = rng.choices((story, list_story), (settings.stories, settings.lists))[0]
+        if rng.random() < settings.named_giver:
+            family = named_giver_story
+        words = family(rng, settings)
         if len(words) <= MAX_WORDS and not has_held_out_pair(words):
             return words
 

@@ -2,17 +2,19 @@
 
     python -m interp_rl.models.recipes.ioi_mini --seed 0 --out runs/ioi-mini
 
-The model never sees an indirect-object sentence. It reads generated stories (`ioi_corpus`) in which
-the person mentioned once receives something. What the course looks for in it (duplicate token
-heads, S-inhibition heads, name movers) is not planted: no loss mentions attention. Four training
-aids make that solution likelier than others; each can be switched off below, and the model card
-says what happens then:
+The model reads generated stories (`ioi_corpus`) in which the person mentioned once receives
+something; one text in a hundred is an indirect-object sentence, in other words than the course's
+prompts. No loss mentions attention or heads. What the course looks for (duplicate token heads,
+S-inhibition heads, name movers) is one of several solutions of the task; four training aids make it
+likelier than the others. Each can be switched off below, and the model card says what happens then:
 
-1. `hide_early`: in most sequences the unembedding sees only the embedding and the last layer, so
-   that the last layer must write the answer;
-2. `drop_heads`: whole heads of the last layer are dropped, so that several learn to write it;
-3. `hide_self`: in most batches the last layer's positions cannot attend to themselves, so that it
-   cannot relay what an earlier layer has moved there;
+1. `hide_paths`: in most batches the parts of the model see less of what earlier parts wrote. No
+   query sees the output of layer 0, so that the last word cannot compare names by itself; keys and
+   values of the last layer see the embeddings alone, and the unembedding the embeddings and the
+   last layer, so that the last layer has to move the answer, told by its queries whom to avoid;
+2. `same_start`: queries and keys of layer 0 start from the same matrix, so that a word attends to
+   words like itself, and the layer starts without an effect;
+3. `drop_heads`: whole heads of the last layer are dropped, so that several learn to move names;
 4. `name_weight`: predicting a name that has been mentioned counts more than predicting other words.
 
 The file is read from top to bottom: settings, model, data, loss, the loop, export. Everything is
@@ -52,9 +54,9 @@ class Recipe:
 
     seed: int = 0
     """seed of the initial weights, the training text and the dropped heads"""
-    steps: int = 12_000
+    steps: int = 10_000
     """optimizer steps"""
-    batch_size: int = 64
+    batch_size: int = 32
     """sequences in each step"""
 
     layers: int = 3
@@ -66,7 +68,7 @@ class Recipe:
     positions: int = 64
     """longest sequence, with the token that begins it"""
 
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     """peak learning rate of AdamW"""
     warmup: int = 100
     """steps over which the learning rate rises"""
@@ -77,14 +79,15 @@ class Recipe:
     weight_decay: float = 0.02
     """of matrices; biases and LayerNorm are not decayed"""
 
-    hide_early: float = 0.7
-    """aid 1: share of sequences in which earlier blocks are hidden from the unembedding"""
-    drop_heads: float = 0.7
-    """aid 2: probability with which each head of the last block is dropped from a sequence"""
+    hide_paths: float = 0.9
+    """aid 1: share of batches in which each part sees less of what earlier parts wrote"""
+    same_start: float = 0.08
+    """aid 2: standard deviation of the matrix that queries and keys of layer 0 start from; with 0
+    they start like all others"""
+    drop_heads: float = 0.6
+    """aid 3: probability with which each head of the last block is dropped from a sequence"""
     drop_heads_from: float = 0.4
     """fraction of the run after which heads are dropped"""
-    hide_self: float = 0.0
-    """aid 3: share of batches in which the last block's positions do not attend to themselves"""
     name_weight: float = 4.0
     """aid 4: weight of the loss where the next word is a name that has been mentioned"""
 
@@ -112,30 +115,32 @@ class Attention(nn.Module):
         self.out = nn.Linear(recipe.width, recipe.width)
 
     def forward(
-        self, x: Float[Tensor, "batch pos width"], drop: float = 0.0, hide_self: bool = False
+        self,
+        asking: Float[Tensor, "batch pos width"],
+        asked: Float[Tensor, "batch pos width"],
+        drop: float = 0.0,
     ) -> Float[Tensor, "batch pos width"]:
         """What the block adds to the residual stream.
 
         Args:
-            x: Residual stream before the block.
+            asking: What the queries see of the residual stream before the block.
+            asked: What the keys and values see of it.
             drop: Probability with which each head of each sequence is left out.
-            hide_self: Whether positions attend to earlier positions only. The first one has no
-                earlier one and attends to itself.
 
         Returns:
             The sum of the heads' outputs.
         """
-        batch, pos, width = x.shape
+        batch, pos, width = asking.shape
         split = (batch, pos, self.heads, width // self.heads)
-        q, k, v = (
-            part.view(split).transpose(1, 2) for part in self.qkv(self.norm(x)).chunk(3, dim=-1)
-        )  # each (batch, heads, pos, width / heads)
-        if hide_self:
-            earlier = torch.ones(pos, pos, dtype=torch.bool).tril(-1)
-            earlier[0, 0] = True
-            z = F.scaled_dot_product_attention(q, k, v, attn_mask=earlier)
-        else:
-            z = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        sizes = [width, 2 * width]
+        query, key_value = zip(
+            self.qkv.weight.split(sizes), self.qkv.bias.split(sizes), strict=True
+        )
+        q = F.linear(self.norm(asking), *query)
+        k, v = F.linear(self.norm(asked), *key_value).chunk(2, dim=-1)
+        q, k, v = (part.view(split).transpose(1, 2) for part in (q, k, v))
+        # each (batch, heads, pos, width / heads)
+        z = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         if drop > 0:
             kept = torch.rand(batch, self.heads, 1, 1) >= drop
             z = z * kept / (1 - drop)
@@ -157,36 +162,41 @@ class Transformer(nn.Module):
                 nn.init.normal_(parameter, std=0.04 * scale)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
+        if recipe.same_start > 0:
+            first = self.blocks[0]
+            assert isinstance(first, Attention)
+            query, key, _ = first.qkv.weight.detach().chunk(3)  # parts of it, not copies
+            nn.init.normal_(query, std=recipe.same_start)
+            key.copy_(query)
+            nn.init.zeros_(first.out.weight)
 
     def forward(
-        self,
-        tokens: Int[Tensor, "batch pos"],
-        hide_early: float = 0.0,
-        drop_heads: float = 0.0,
-        hide_self: float = 0.0,
+        self, tokens: Int[Tensor, "batch pos"], hide_paths: bool = False, drop_heads: float = 0.0
     ) -> Float[Tensor, "batch pos vocab"]:
         """Logits of the next token at each position.
 
         Args:
             tokens: Token ids.
-            hide_early: Aid 1, the share of sequences for which all blocks but the last are hidden
-                from the unembedding. The last block still reads them.
-            drop_heads: Aid 2, the probability with which each head of the last block is dropped.
-            hide_self: Aid 3, the probability with which the last block's positions do not attend
-                to themselves in this batch.
+            hide_paths: Aid 1. No query sees what layer 0 wrote; keys and values of the last layer
+                see the embeddings alone; the unembedding sees the embeddings and the last layer.
+            drop_heads: Aid 3, the probability with which each head of the last block is dropped.
 
         Returns:
             The logits.
         """
         embedded = self.token(tokens) + self.position(torch.arange(tokens.shape[1]))
-        early = torch.zeros_like(embedded)
-        for block in self.blocks[:-1]:
-            early = early + block(embedded + early)
-        hidden = hide_self > 0 and bool(torch.rand(()) < hide_self)
-        last = self.blocks[-1](embedded + early, drop_heads, hidden)
-        if hide_early > 0:
-            early = early * (torch.rand(tokens.shape[0], 1, 1) >= hide_early)
-        return self.norm(embedded + early + last) @ self.token.weight.T
+        stream = embedded
+        behind_first = embedded  # the stream without what layer 0 wrote
+        for layer, block in enumerate(self.blocks[:-1]):
+            written = block(behind_first if hide_paths else stream, stream)
+            stream = stream + written
+            if layer > 0:
+                behind_first = behind_first + written
+        if hide_paths:
+            last = self.blocks[-1](behind_first, embedded, drop_heads)
+            return self.norm(embedded + last) @ self.token.weight.T
+        last = self.blocks[-1](stream, stream, drop_heads)
+        return self.norm(stream + last) @ self.token.weight.T
 
 
 # ------------------------------------------------------------------------------------------------
@@ -320,7 +330,8 @@ def train(recipe: Recipe, out: Path, checkpoint_every: int = 500) -> Transformer
         tokens = batches[step % BATCHES_AT_ONCE]
         drop_heads = recipe.drop_heads if step >= recipe.drop_heads_from * recipe.steps else 0.0
 
-        logits = model(tokens[:, :-1], recipe.hide_early, drop_heads, recipe.hide_self)
+        hidden = bool(torch.rand(()) < recipe.hide_paths)
+        logits = model(tokens[:, :-1], hidden, drop_heads)
         loss, plain = next_word_loss(logits, tokens, recipe.name_weight)
 
         for group in optimizer.param_groups:
