@@ -128,7 +128,7 @@ def test_lambda_moves_the_credit_from_all_tokens_to_the_one_that_decided(
 
 def test_a_disliked_text_lowers_its_tokens(browser, root, folder) -> None:
     with opened(browser, root, folder, "advantages", width=390, has_touch=True) as page:
-        page.get_by_label("Text").select_option("1")
+        page.get_by_label("Text", exact=True).select_option("1")
         page.get_by_label("λ of GAE").focus()
         page.keyboard.press("End")
         assert all(a <= 0.01 for a in advantages(page))

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from lab_pages import opened
 
+from coursekit.project import Project
+
 pytestmark = pytest.mark.browser
 
 NAMES = ("gradients", "episodes", "kl", "advantages", "clip", "frontier")
@@ -107,3 +109,50 @@ def test_every_control_is_reached_by_the_tab_key(browser, root, folder, name: st
             " return [s.outlineStyle, s.outlineWidth] })()"
         )
         assert outline[0] != "none" and outline[1] != "0px"
+
+
+PAGES = {
+    "gradients": "3-2-derivations",
+    "episodes": "3-3-lunar-lander",
+    "kl": "4-1-why-kl",
+    "advantages": "4-2-ppo",
+    "clip": "4-2-ppo",
+    "frontier": "4-2-with-trl",
+}
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", NAMES)
+def test_in_its_chapter_it_starts_from_a_folder_and_without_scripts_its_table_stands(
+    browser, root, name: str
+) -> None:
+    file = Project(root).html / "book" / f"{PAGES[name]}.html"
+    plain = browser.new_context(java_script_enabled=False)
+    page = plain.new_page()
+    page.goto(file.as_uri())
+    place = page.locator(f"section.lab[data-lab={name}]")
+    rows = place.locator(".lab-fallback table tbody tr")
+    assert rows.count() >= 2
+    assert place.locator(".lab-caption").inner_text().endswith(".")
+    still = [row.inner_text() for row in rows.all()]
+    plain.close()
+
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    page = context.new_page()
+    page.goto(file.as_uri())
+    place = page.locator(f"section.lab[data-lab={name}]")
+    place.scroll_into_view_if_needed()
+    page.wait_for_selector(f"section.lab[data-lab={name}][data-state]")
+    button = place.get_by_role("button", name="Start the laboratory")
+    if button.is_visible():
+        button.click()
+    page.wait_for_selector(f"section.lab[data-lab={name}][data-state=started]")
+    assert place.locator(".lab-root svg").first.is_visible()
+    shown = place.locator(".lab-root").inner_text()
+    context.close()
+    if name == "gradients":  # the still table says what the laboratory shows when it starts
+        for row, mean in zip(still, ("1.00", "0.75", "1.00"), strict=True):
+            _, length, variance, _ = row.split("\t")
+            assert length == mean and f"exact {mean}0" in shown and f"exact {variance}" in shown
+    if name == "episodes":
+        assert f"of {still[0].split(chr(9))[1]}" in shown

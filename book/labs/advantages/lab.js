@@ -31,7 +31,7 @@ export function start(root, data) {
     ]), el("strong", { class: "gae-score" }, `score ${fixed(score)}`));
     plot.redraw();
     const largest = advantages.reduce((best, a, t) => (Math.abs(a) > Math.abs(advantages[best]) ? t : best), 0);
-    const what = `The largest advantage is ${signed(advantages[largest])}, at ${name(tokens[largest])}. `;
+    const what = `Furthest from zero is the advantage of ${name(tokens[largest])}, ${signed(advantages[largest])}. `;
     if (state.lambda === 1) {
       live.say(`${what}With λ = 1 each token gets the score minus its own value: whatever the critic says, nothing is biased, and tokens that changed nothing share in what came.`);
     } else if (state.lambda === 0) {
@@ -86,8 +86,8 @@ function draw(width, { tokens, values, advantages, lambda, axis }) {
   const split = left + Math.max(66, (width - left) * 0.26);
   const bottom = top + tokens.length * ROW;
   const value = scale([0, 1], [left + 6, split - 16]);
-  const advantage = scale(axis, [split + (axis[0] < 0 ? 40 : 8), width - 46]);
-  const marks = ticks(...axis, 3);
+  const advantage = scale(axis, [split + (axis[0] < -0.01 ? 40 : 8), width - (axis[1] > 0.01 ? 46 : 10)]);
+  const marks = ticks(...axis, width < 420 ? 2 : 4);
   const middle = (row) => top + (row + 0.5) * ROW;
   const path = values.map((v, row) => `${row ? "L" : "M"}${value(v).toFixed(1)},${middle(row)}`).join("");
   return picture(width, bottom + 22,
