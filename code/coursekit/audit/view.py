@@ -91,7 +91,8 @@ SILENT = """() => {
   const hidden = (e) => e.closest("[aria-hidden='true']");
   const noAlt = [...article.querySelectorAll("img")].filter(e => !e.alt.trim() && !hidden(e));
   const noName = [...article.querySelectorAll("svg")].filter(e =>
-    !hidden(e) && !e.closest("button, a[aria-label]") && !(e.getAttribute("role") === "img" && e.getAttribute("aria-label")?.trim()));
+    !hidden(e) && !e.closest("button, a[aria-label]") &&
+    !(e.getAttribute("role") === "img" && e.getAttribute("aria-label")?.trim()));
   const noData = [...article.querySelectorAll(".cell_output .output")]
     .map(e => !e.querySelector("details.figure-data table") && e.querySelector("svg[role=img]"))
     // plots have scales, whose marks are drawn once and used often; diagrams and films have none
