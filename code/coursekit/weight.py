@@ -1,7 +1,7 @@
 """What a page of the site weighs: the bytes that a browser must load to show it, compressed.
 
 Counted from the files: the page, its style sheets and scripts, compressed as servers do, and fonts.
-Figures are left out where they are files; drawings inside the page count with it.
+Figures are left out, those that are files and those that are drawn inside the page.
 """
 
 import gzip
@@ -17,6 +17,7 @@ COMPRESSED = {*FONTS, ".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".zip"}
 _LOADED = re.compile(
     r"<script\b[^>]*\ssrc=\"([^\"]+)\"|<link\b(?=[^>]*rel=\"(?:stylesheet|icon)\")[^>]*\shref=\"([^\"]+)\""
 )
+_DRAWING = re.compile(r"<svg\b[^>]*\brole=\"img\".*?</svg>", re.DOTALL)
 _IN_CSS = re.compile(r"url\(\s*[\"']?(?!data:)([^\"')]+)[\"']?\s*\)")
 
 
@@ -39,7 +40,22 @@ def first_view(page: Path) -> int:
     for sheet in [file for file in files if file.suffix == ".css"]:
         css = sheet.read_text(encoding="utf-8")
         files |= {f for name in _IN_CSS.findall(css) if (f := _file(sheet, name)).suffix in FONTS}
-    return wire_size(page) + sum(map(wire_size, files))
+    return wire_size(page) + sum(map(wire_size, files)) - drawings(text)
+
+
+def drawings(html: str) -> int:
+    """Bytes that the figures drawn inside a page add to it, compressed.
+
+    Args:
+        html: The page.
+
+    Returns:
+        The bytes; the drawings' descriptions and the tables of their data do not count as drawings.
+    """
+    without = _DRAWING.sub("", html)
+    if without == html:
+        return 0
+    return len(gzip.compress(html.encode(), 6)) - len(gzip.compress(without.encode(), 6))
 
 
 def wire_size(path: Path) -> int:

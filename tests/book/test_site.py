@@ -233,7 +233,7 @@ def test_solution_text_stands_only_inside_closed_folds(pages: Pages, book: Book)
         assert [line for line in secrets_of(chapter) if line in text] == []
 
 
-MARKUP = re.compile(r"\{(glue|ref|term|eq|cite|exercise|numref|doc|repo|guard)\b[^}]*\}[^ ]|``")
+MARKUP = re.compile(r"\{(glue|ref|term|eq|cite|exercise|numref|doc|repo|guard)\b[^}]*\}[\w`]|``")
 """Roles and code marks that were read as text, inside of other markup for example."""
 
 

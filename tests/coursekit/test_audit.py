@@ -51,7 +51,10 @@ PAGES = {
     "links": '<p><a href="nowhere.html">No page</a> <a href="light.html#nowhere">no place</a></p>',
     "silent": '<img src="_images/a.svg">',
     "plot": '<div class="cell_output"><div class="output">'
-    '<svg role="img" aria-label="A plot of it"></svg></div></div>',
+    '<svg role="img" aria-label="A plot of it"><clipPath id="c"/><use/></svg></div></div>',
+    "diagram": '<div class="cell_output"><div class="output">'
+    '<svg role="img" aria-label="A diagram of it"></svg></div></div>',
+    "drawing": f'<svg role="img" aria-label="A drawing of it"><desc>{NOISE}</desc></svg>',
     "wide": '<div style="width: 500px">wide</div>',
 }
 
@@ -64,6 +67,7 @@ BREAKS = {
     "links": "links",
     "silent": "silent",
     "plot": "silent",
+    "drawing": f'<svg role="img" aria-label="A drawing of it"><desc>{NOISE}</desc></svg>',
     "wide": "wide",
 }
 """The one budget that each page breaks."""
@@ -115,6 +119,7 @@ def test_speed_is_measured_and_held_against_its_budget(found: Found) -> None:
 @pytest.mark.browser
 def test_figures_do_not_count(found: Found) -> None:
     assert found.reports["silent.html"].size < 3000 < found.reports["heavy.html"].size
+    assert found.reports["drawing.html"].size < 3000
 
 
 @pytest.mark.browser

@@ -172,11 +172,14 @@ def test_cells_run_and_the_check_answers(
     run.nth(0).click()
     run.nth(1).click()
     cells.nth(1).get_by_text("not yet right").first.wait_for()
+    assert view.locator(".exercise.is-done").count() == 0
 
     cells.nth(0).locator(".CodeMirror").evaluate(write, SOLUTION)
     run.nth(0).click()
     run.nth(1).click()
     cells.nth(1).get_by_text(re.compile(r"2\.2a: passed")).first.wait_for()
+    view.locator(".exercise.is-done").wait_for()  # the page keeps it by itself
+    assert view.locator(".mark-done[data-exercise='2.2a']").inner_text() == "Done"
     site, server = page_address.rsplit("/book/", 1)[0], jupyter["baseUrl"]
     strangers = [url for url in view.asked if not url.startswith((site, server, "data:", "blob:"))]
     assert not strangers

@@ -51,7 +51,7 @@ def test_a_fork_becomes_an_edition_and_is_published(tmp_path: Path) -> None:
 
 def test_a_student_who_is_stuck_sees_the_rest(tmp_path: Path) -> None:
     said: list[str] = []
-    walk.study(said.append, tmp_path)
+    walk.study(said.append, tmp_path, patience=2.0)
     agrees_with_the_transcript(said)
 
 

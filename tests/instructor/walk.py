@@ -311,12 +311,13 @@ def gae(rewards, values, terminated, discount, lam):
 """One right answer, one wrong, one not begun (3.2c), and one that never ends."""
 
 
-def study(say: Say, folder: Path) -> None:
+def study(say: Say, folder: Path, patience: float | None = None) -> None:
     """A student does half a notebook, and every cell of it still runs.
 
     Args:
         say: Takes each line of the transcript.
         folder: Where the notebook runs.
+        patience: Seconds that a check may take; what the book allows if left out.
     """
     say(f"== A student hands in half of {STUDENTS}: a right answer, a wrong one, none, an endless")
     book = Book(ROOT)
@@ -325,6 +326,9 @@ def study(say: Say, folder: Path) -> None:
         if answer == "right":
             [answer] = [c.source for c in _cells(right, "stub") if _number(c) == exercise]
         notebook = with_answer(notebook, exercise, answer)
+    if patience is not None:
+        limit = f"from interp_rl.checks import framework\nframework.TIME_LIMIT = {patience}"
+        notebook.cells[0].source += f"\n{limit}"
     place = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=place).execute()
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -13,6 +13,7 @@ MORE = ("never boring", "i want my money back", "neither good nor bad, dull")
 """Sentences that are not offered: for the reader's own words."""
 
 
+@torch.no_grad()
 def write(folder: Path) -> None:
     """Writes `shapley.json`.
 
@@ -20,7 +21,6 @@ def write(folder: Path) -> None:
         folder: Where to.
     """
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
     loaded = models.load_classifier("sentiment")
     f = attribution.Classifier(loaded.model, loaded.tokenizer, label=shapley.OUTPUT)
     games = []

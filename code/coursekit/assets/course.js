@@ -1,8 +1,9 @@
 // A wide formula scrolls; make it reachable for readers who scroll with the arrow keys.
-addEventListener("load", () => {
-  for (const formula of document.querySelectorAll("div.math"))
-    if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
-});
+for (const moment of ["load", "resize"])
+  addEventListener(moment, () => {
+    for (const formula of document.querySelectorAll("div.math, .formula"))
+      if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+  });
 
 // The button that makes the page's cells run needs scripts, so it is shown by one.
 document.addEventListener("DOMContentLoaded", () => {

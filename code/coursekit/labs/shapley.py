@@ -8,9 +8,7 @@ import torch
 from interp_rl import attribution, models
 
 SENTENCES = {
-    "it was not bad": (
-        "The sentence of the chapter. Two of its words achieve together what neither does alone."
-    ),
+    "it was not bad": "The chapter's sentence: two words do together what neither does alone.",
     "good but dull": "The clause after “but” decides.",
     "the plot was not bad": "The same with a subject: five words, 120 orders.",
     "not a waste of time": "The classifier is wrong here. Which word does it overlook?",

@@ -208,7 +208,10 @@ def _visit_block(self: HTML5Translator, node: nodes.math_block) -> None:
         self.body.append(f'<span class="eqno">({number})')
         self.add_permalink_ref(node, "Link to this equation")
         self.body.append("</span>")
-    self.body.append(f"{_mathml(node)}{_note(node)}</div>\n")
+        self.body.append(f'<span class="formula">{_mathml(node)}</span>')  # scrolls by itself
+    else:
+        self.body.append(_mathml(node))
+    self.body.append(f"{_note(node)}</div>\n")
     raise nodes.SkipNode
 
 
