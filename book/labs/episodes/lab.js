@@ -135,8 +135,8 @@ function icon(path) {
 }
 
 function reading(name) {
-  const value = el("dd", {});
-  const element = el("dl", { class: "flight-reading" }, el("dt", {}, name), value);
+  const value = el("span", { class: "flight-reading-value" });
+  const element = el("p", { class: "flight-reading" }, el("span", { class: "flight-reading-name" }, name), value);
   return { element, set: (text) => { value.textContent = text; } };
 }
 
