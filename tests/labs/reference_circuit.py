@@ -14,6 +14,7 @@ from coursekit.labs.publish import data_script
 from interp_rl import ioi
 
 
+@torch.no_grad()
 def write(folder: Path) -> None:
     """Write the laboratory's data, and what Python computes from the same."""
     root = Path(__file__).parents[2]

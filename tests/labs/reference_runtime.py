@@ -29,10 +29,10 @@ REVIEWS = (
 )
 
 
+@torch.no_grad()
 def write(folder: Path) -> None:
     """Write models and what they answer."""
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
     model, tokenizer, _ = models.load("ioi")
     data = ioi.make_dataset(tokenizer, 200, seed=5, pairs=is_held_out)
     reference = ioi.make_dataset(tokenizer, 600, seed=6, pairs=is_held_out).corrupted("abc", 7)

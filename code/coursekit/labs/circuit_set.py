@@ -40,24 +40,24 @@ def chapter() -> Chapter:
     from interp_rl.models.recipes.ioi_corpus import is_held_out
 
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
     model, tokenizer, _ = models.load("ioi")
     draw = partial(ioi.make_dataset, tokenizer, pairs=is_held_out)
     search, prompts = draw(80, seed=SEEDS["search"]), draw(80, seed=SEEDS["data"])
     reference = draw(600, seed=SEEDS["reference"]).corrupted("abc", seed=SEEDS["abc"])
     corrupted = search.corrupted("abc", seed=SEEDS["corrupted"])
-    roles = ioi.find_roles(model, search, corrupted, reference)
-    classes = {k: v for k, v in roles.circuit().classes.items() if v}
-    found = ioi.Circuit(classes, "classes alone")
-    finder = ioi.Ablator(model, search, reference=reference)
-    grow = partial(ioi.grow, finder, positions=("IO", "S1", "S2", "END"), max_added=12)
-    minor = ("backup name mover", "negative name mover")
-    few = {k: v[:2] for k, v in classes.items() if k not in minor}
-    left_out = found.nodes - ioi.Circuit(few).nodes
-    grown = grow(found).circuit.classes
-    small = grow(ioi.Circuit(few), exclude=left_out).circuit.classes
-    ablator = ioi.Ablator(model, prompts, reference=reference)
-    circuits = [ioi.Circuit(grown, "circuit"), ioi.Circuit(small, "naive circuit"), found]
+    with torch.no_grad():
+        roles = ioi.find_roles(model, search, corrupted, reference)
+        classes = {k: v for k, v in roles.circuit().classes.items() if v}
+        found = ioi.Circuit(classes, "classes alone")
+        finder = ioi.Ablator(model, search, reference=reference)
+        grow = partial(ioi.grow, finder, positions=("IO", "S1", "S2", "END"), max_added=12)
+        minor = ("backup name mover", "negative name mover")
+        few = {k: v[:2] for k, v in classes.items() if k not in minor}
+        left_out = found.nodes - ioi.Circuit(few).nodes
+        grown = grow(found).circuit.classes
+        small = grow(ioi.Circuit(few), exclude=left_out).circuit.classes
+        ablator = ioi.Ablator(model, prompts, reference=reference)
+        circuits = [ioi.Circuit(grown, "circuit"), ioi.Circuit(small, "naive circuit"), found]
     return Chapter(ablator, circuits)
 
 
