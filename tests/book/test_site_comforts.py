@@ -422,13 +422,14 @@ def test_enter_without_a_choice_searches_the_text(
     new_view: Callable[..., Any], address: str
 ) -> None:
     view = new_view()
-    view.goto(f"{address}/book/api/index.html", wait_until="load")
+    view.goto(f"{address}/book/glossary.html", wait_until="load")
     view.keyboard.press("Control+k")
     view.keyboard.type("advantage")
     view.locator("[role=option]").first.wait_for()
     view.keyboard.press("Enter")
     view.wait_for_url("**/search.html?q=advantage")
     view.locator("#search-results li a").first.wait_for()
+    view.locator("#search-results li p.context").first.wait_for()  # a piece of the page's text
 
 
 def test_the_keys_open_it_only_where_they_should(
