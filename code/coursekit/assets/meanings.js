@@ -19,7 +19,7 @@
   // of a displayed formula only what is written counts, not the whole line
   function tiedAt(target) {
     const place = target.closest?.(TIED);
-    if (place?.matches("div.math") && place.querySelector("mjx-math") && !target.closest("mjx-math")) return null;
+    if (place?.matches("div.math") && !target.closest("math > *")) return null;
     return place;
   }
 
@@ -44,7 +44,7 @@
     shown = place;
     // below the place, or above it where there is more room
     const { clientWidth: width, clientHeight: height } = document.documentElement;
-    const at = (place.querySelector("mjx-math") ?? place).getClientRects()[0] ?? place.getBoundingClientRect();
+    const at = (place.querySelector("math > *") ?? place).getClientRects()[0] ?? place.getBoundingClientRect();
     const left = Math.max(8, Math.min((x ?? at.left) - 12, width - box.offsetWidth - 8));
     const room = { below: height - at.bottom - 14, above: at.top - 14 };
     const below = room.below >= box.offsetHeight || room.below >= room.above;

@@ -91,6 +91,9 @@ def _write(app: Sphinx, problem: Exception | None) -> None:
     if problem is None and app.builder.format == "html":
         text = json.dumps(index_of(app.env), ensure_ascii=False, separators=(",", ":"))
         Path(app.outdir, "_static", INDEX).write_text(f"{CALL}{text});\n", "utf-8")
+        # Sphinx's search looks for a page's text by a role that our frame leaves out
+        search = Path(app.outdir, "_static/searchtools.js")
+        search.write_text(search.read_text("utf-8").replace('[role="main"]', "main"), "utf-8")
 
 
 def _configure(app: Sphinx, config: Config) -> None:
