@@ -179,7 +179,9 @@ def test_keys_go_through_the_page_in_the_order_of_reading(browser: Any, address:
             if (at.closest(name)) return name;
           return '';
         }""")
-        if part and (not parts or parts[-1] != part):
+        if parts[-1:] == [".bd-article"] and part != ".bd-article":
+            break  # behind the text come the footer and then the browser itself
+        if part and parts[-1:] != [part]:
             parts.append(part)
     assert parts == [".bd-sidebar-primary", ".bd-header-article", ".bd-article"]
     view.close()
