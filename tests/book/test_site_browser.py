@@ -153,3 +153,52 @@ def test_folds_open_and_close_by_keyboard(
         view.keyboard.press(key)
         assert fold.evaluate("fold => fold.open") is opened
     view.close()
+
+
+def test_the_first_key_leads_to_the_text(browser: Any, address: str) -> None:
+    view = browser.new_page(viewport={"width": 1400, "height": 900})
+    view.goto(f"{address}/book/glossary.html", wait_until="load")
+    view.keyboard.press("Tab")
+    assert view.evaluate("document.activeElement.textContent.trim()") == "Skip to main content"
+    assert view.locator(".skip-link a").is_visible()
+    view.keyboard.press("Enter")
+    view.keyboard.press("Tab")
+    assert view.evaluate("document.activeElement.closest('main') !== null")
+    view.close()
+
+
+def test_keys_go_through_the_page_in_the_order_of_reading(browser: Any, address: str) -> None:
+    view = browser.new_page(viewport={"width": 1400, "height": 900})
+    view.goto(f"{address}/book/2-1-the-task.html", wait_until="load")
+    parts: list[str] = []
+    for _ in range(150):
+        view.keyboard.press("Tab")
+        part = view.evaluate("""() => {
+          const at = document.activeElement;
+          for (const name of ['.bd-sidebar-primary', '.bd-header-article', '.bd-article'])
+            if (at.closest(name)) return name;
+          return '';
+        }""")
+        if parts[-1:] == [".bd-article"] and part != ".bd-article":
+            break  # behind the text come the footer and then the browser itself
+        if part and parts[-1:] != [part]:
+            parts.append(part)
+    assert parts == [".bd-sidebar-primary", ".bd-header-article", ".bd-article"]
+    view.close()
+
+
+def test_paper_shows_the_title_and_what_is_folded(
+    browser: Any, address: str, page_with_solution: tuple[str, str]
+) -> None:
+    name, solution = page_with_solution
+    view = browser.new_page(viewport={"width": 720, "height": 1000})
+    view.goto(f"{address}/{name}", wait_until="load")
+    view.emulate_media(media="print")
+    assert view.locator("article h1").is_visible()
+    assert view.locator(f"#{solution}").is_visible()
+    for furniture in (".bd-sidebar-primary", ".prev-next-footer", "button.copybtn >> nth=0"):
+        assert not view.locator(furniture).is_visible(), furniture
+    assert view.evaluate(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
+    view.close()

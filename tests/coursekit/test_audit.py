@@ -67,7 +67,6 @@ BREAKS = {
     "links": "links",
     "silent": "silent",
     "plot": "silent",
-    "drawing": f'<svg role="img" aria-label="A drawing of it"><desc>{NOISE}</desc></svg>',
     "wide": "wide",
 }
 """The one budget that each page breaks."""

@@ -81,7 +81,7 @@ def test_a_page_has_one_sheet_with_its_version(new_book: Callable) -> None:
     name, version = sheet["href"].rsplit("?v=")
     css = (book.html / "book" / name).read_text("utf-8")
     assert len(version) == 8 and version != "0"
-    assert "wesome" not in css
+    assert "fa-solid-900" not in css and "vendor/" not in css
     assert ".bd-article" in css and 'src: url("fonts/' in css
     assert len(css) < 150_000
     assert not list(book.html.rglob("*ootstrap*")) and not list(book.html.rglob("*awesome*"))

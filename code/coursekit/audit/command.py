@@ -133,7 +133,7 @@ def _view_part(site: Path, address: str, names: Sequence[str]) -> list[PageRepor
         for name in names
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "coursekit.audit.view", address],
+        [sys.executable, "-c", "from coursekit.audit import view; view.main()", address],
         input="\n".join(lines) + "\n",
         capture_output=True,
         encoding="utf-8",

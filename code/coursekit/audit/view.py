@@ -1,6 +1,6 @@
 """What a browser finds on the pages of the site; runs in processes of their own.
 
-    python -m coursekit.audit.view ADDRESS < jobs.json > reports.json
+`command` starts each with an address, and writes jobs to it, a line of JSON for each page.
 
 A page is opened with an empty cache on a simulated mid-range phone: four times slower than this
 machine, and behind a slow 4G network (150 ms, 1.6 Mbit/s), which are the figures that Lighthouse
@@ -69,7 +69,9 @@ LCP = """() => new Promise((done) => {
   let last = null;
   new PerformanceObserver((list) => { last = list.getEntries().at(-1).startTime; })
     .observe({ type: "largest-contentful-paint", buffered: true });
-  setTimeout(() => done(last), 50);
+  const end = performance.now() + 3000; // a busy machine may be late to tell
+  const tell = () => last === null && performance.now() < end ? setTimeout(tell, 50) : done(last);
+  setTimeout(tell, 50);
 })"""
 
 WIDER_THAN_WINDOW = """() => {
@@ -307,7 +309,3 @@ def main() -> int:
             report = viewer.look_at(job["name"], text, timed=job["timed"])
             print(json.dumps(vars(report)), flush=True)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -72,13 +72,13 @@ def words_in_use(pages: Iterable[str], scripts: Iterable[str]) -> set[str]:
     return words
 
 
-def purge(css: str, words: set[str], variables: set[str]) -> str:
+def purge(css: str, words: set[str], variables: set[str] | None = None) -> str:
     """Keep what can apply to a page.
 
     Args:
         css: A style sheet.
         words: What pages hold, as `words_in_use` says.
-        variables: The variables that are used, as `variables_in_use` says.
+        variables: The variables that are used, as `variables_in_use` says; all if left out.
 
     Returns:
         The sheet without the other rules, variables and animations, and without comments.
@@ -124,7 +124,7 @@ def _rules(css: str | list[Any]) -> list[Any]:
     return list(tinycss2.parse_rule_list(css, skip_comments=True, skip_whitespace=True))
 
 
-def _kept(rules: Iterable[Any], words: set[str], variables: set[str]) -> Iterator[str]:
+def _kept(rules: Iterable[Any], words: set[str], variables: set[str] | None) -> Iterator[str]:
     for rule in rules:
         keyword = getattr(rule, "at_keyword", "")
         if rule.type == "qualified-rule":
@@ -141,13 +141,14 @@ def _kept(rules: Iterable[Any], words: set[str], variables: set[str]) -> Iterato
             yield rule.serialize()
 
 
-def _declarations(content: list[Any], variables: set[str]) -> str:
+def _declarations(content: list[Any], variables: set[str] | None) -> str:
     """The declarations of a rule, without variables that nothing reads."""
     found = tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True)
     return ";".join(
         one.serialize().strip()
         for one in found
-        if one.type == "declaration" and (not one.name.startswith("--") or one.name in variables)
+        if one.type == "declaration"
+        and (variables is None or not one.name.startswith("--") or one.name in variables)
     )
 
 
@@ -209,8 +210,9 @@ def write(static: Path, pages: Iterable[str]) -> str:
     theirs = [_read(sheet, static) for name in THEIRS for sheet in sorted(static.glob(name))]
     own = re.sub(r"/\*.*?\*/", "", _read(static / OWN, static), flags=re.DOTALL)
     others = [sheet.read_text(encoding="utf-8") for sheet in static.rglob("*.css")]
-    variables = variables_in_use([*theirs, own, *others, *pages, *scripts])
-    css = "".join(purge(sheet, words, variables) for sheet in theirs) + own
+    kept = [purge(sheet, words) for sheet in theirs]
+    variables = variables_in_use([*kept, own, *others, *pages, *scripts])
+    css = "".join(purge(sheet, words, variables) for sheet in kept) + own
     (static / NAME).write_text(css, encoding="utf-8")
     for pattern in UNUSED:
         for path in static.glob(pattern):
