@@ -1,4 +1,4 @@
-"""The style sheet of the laboratories: a bracket too few hides the rules behind it on wide screens."""
+"""The style sheet of the laboratories: a bracket too few would hide rules on wide screens."""
 
 from pathlib import Path
 
