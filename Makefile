@@ -1,10 +1,11 @@
 # Every command sets up .venv first; nothing is installed twice unless the pins change.
 # PYTHON names a Python 3.11 or 3.12 (default python3); TORCH=cpu chooses PyTorch's CPU build;
-# PINS=none takes the newest version of everything.
+# PINS=none takes the newest version of everything; WORKERS=1 runs one test at a time.
 
 PYTHON ?= python3
 TORCH ?= default
 PINS ?= constraints.txt
+WORKERS ?= 2
 BIN := .venv/bin
 
 # only the hub edition may reach a model or data hub
@@ -26,7 +27,7 @@ book: setup ## execute the chapters that changed, build the site, say where to o
 	@$(BIN)/coursekit build
 
 test: lint book ## lint, build the book, run every test (ARGS="..." goes to pytest)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: setup ## check style, types, spelling and prose
 	$(BIN)/ruff check .
