@@ -95,7 +95,7 @@ def secrets(project: Project, sections: set[str]) -> Secrets:
     lines = {squeezed(line): line.strip() for line in secret}
     return Secrets(
         {key: line for key, line in lines.items() if len(key) >= LEAST and key not in shown},
-        _words(secret) - _words([*public, *code]),
+        frozenset(word for word in _words(secret) - _words([*public, *code]) if len(word) > 3),
     )
 
 
@@ -167,7 +167,7 @@ def _text(path: Path) -> str:
 
 
 def _words(texts: list[str]) -> frozenset[str]:
-    """Words as Sphinx's search index has them."""
+    """Stems of words, as Sphinx's search index has them."""
     language = SearchEnglish({})
     found = language.split("\n".join(texts))
-    return frozenset(language.stem(word.strip("_").lower()) for word in found if len(word) > 3)
+    return frozenset(language.stem(word.strip("_").lower()) for word in found)
