@@ -16,3 +16,19 @@ document.addEventListener("DOMContentLoaded", () => {
     document.head.append(script);
   }, { once: true });
 });
+
+// A laboratory's script is loaded when the reader comes near it, or by an address that restores it.
+const loadLab = (place) => {
+  near.unobserve(place);
+  const script = document.createElement("script");
+  script.src = place.dataset.script;
+  document.head.append(script);
+};
+const near = new IntersectionObserver((entries) => {
+  for (const entry of entries) if (entry.isIntersecting) loadLab(entry.target);
+}, { rootMargin: "1000px" });
+document.addEventListener("DOMContentLoaded", () => {
+  for (const place of document.querySelectorAll("section.lab[data-script]"))
+    if (location.hash.startsWith(`#lab-${place.dataset.lab}:`)) loadLab(place);
+    else near.observe(place);
+});

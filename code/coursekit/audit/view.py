@@ -202,13 +202,14 @@ class Viewer:
             path=Path(__file__).parent / "validator" / "html-validate.js"
         )
 
-    def look_at(self, name: str, text: str, *, timed: bool) -> PageReport:
+    def look_at(self, name: str, text: str, *, timed: bool, time_alone: bool = False) -> PageReport:
         """Opens a page as a new reader does, and looks at it from all sides.
 
         Args:
             name: The page's path on the site.
             text: Its HTML.
             timed: Whether to slow network and processor down, and to measure.
+            time_alone: Measure the time, and look at nothing else.
 
         Returns:
             What was found; what only files tell is not in it.
@@ -229,6 +230,8 @@ class Viewer:
                 milliseconds = page.evaluate(LCP)
                 report.lcp = None if milliseconds is None else milliseconds / 1000
                 control.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+            if time_alone:
+                return report
             page.evaluate("() => document.fonts.ready.then(() => true)")
             for url, size in loads.values():
                 if url.startswith(("http:", "https:")) and not url.startswith(self._address):
@@ -306,6 +309,8 @@ def main() -> int:
         for line in sys.stdin:
             job = json.loads(line)
             text = Path(job["path"]).read_text(encoding="utf-8")
-            report = viewer.look_at(job["name"], text, timed=job["timed"])
+            report = viewer.look_at(
+                job["name"], text, timed=job["timed"], time_alone=job["time_alone"]
+            )
             print(json.dumps(vars(report)), flush=True)
     return 0

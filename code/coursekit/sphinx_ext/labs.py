@@ -5,9 +5,10 @@
     A figure or table that stands without JavaScript.
     :::
 
-The page, and no other, loads the laboratory's script and the style sheet.
+The page, and no other, loads the style sheet, and the laboratory's script when it is near.
 """
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -76,19 +77,27 @@ def _pass(self: Any, node: nodes.Element) -> None:
 def _load(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Let the pages that have laboratories load them, after writing what they load."""
+    """Tell the pages that have laboratories where their scripts are, after writing these.
+
+    `course.js` loads a script when the reader comes near its laboratory.
+    """
     here = [node["name"] for node in doctree.findall(lab)] if doctree else []
     if not here:
         return
+    static = Path(app.outdir, "_static", FOLDER)
     written: set[str] = app.builder.__dict__.setdefault("course_labs", set())
     for name in here:
         if name not in written:
             try:
-                publish(Path(app.srcdir), name, Path(app.outdir, "_static", FOLDER))
+                publish(Path(app.srcdir), name, static)
             except CourseError as error:
                 raise ExtensionError(f"laboratory {name}: {error}") from error
             written.add(name)
-        app.add_js_file(f"{FOLDER}/{name}.js", loading_method="defer")
+        version = sha256((static / f"{name}.js").read_bytes()).hexdigest()[:8]
+        address = context["pathto"](f"_static/{FOLDER}/{name}.js", 1)
+        place = f'data-lab="{name}"'
+        marked = f'{place} data-script="{address}?v={version}"'
+        context["body"] = context["body"].replace(place, marked, 1)
     app.add_css_file(f"{FOLDER}/{STYLE}")
 
 
