@@ -77,7 +77,10 @@ def hand_in(book: Book, folder: Path) -> dict[str, str]:
         if kind == "half":
             notebook = with_answer(notebook, item.number, answer)
         elif kind == "wrong":
-            notebook = with_answer(notebook, item.number, answer.replace("return ", "return 0 * "))
+            wrong = answer.replace("return ", "return 0 * ")
+            if wrong == answer:  # a value, such as the labels of a diagram
+                wrong += f"\n{item.answer} = {{}}"
+            notebook = with_answer(notebook, item.number, wrong)
         write(f"student-{number:03}", notebook, kind)
     return kinds
 
@@ -146,6 +149,8 @@ def correct(grade: Grades, kind: str) -> None:
     """Stops the benchmark where a submission did not get what it deserves."""
     if kind == "right":
         assert grade.points == grade.out_of > 0, grade
+    if kind == "wrong":
+        assert grade.points < grade.out_of, grade
     if kind in ("hostile", "untouched", "no notebook"):
         assert grade.points == 0, grade
 

@@ -61,12 +61,13 @@ class Found:
         return f"{self.lines} lines, {self.words} words"
 
 
-def secrets(project: Project, sections: set[str]) -> Secrets:
-    """Collects what the solutions of some sections hold and no other part of the book does.
+def secrets(project: Project, section: str, *, with_pages: bool) -> Secrets:
+    """Collects what the solutions of a section hold and no other part of the book does.
 
     Args:
         project: The course; what its chapters' cells gave is read from the cache.
-        sections: Their numbers.
+        section: Its number.
+        with_pages: Whether pages that hold answers to several sections count, too.
 
     Returns:
         The secrets.
@@ -75,11 +76,11 @@ def secrets(project: Project, sections: set[str]) -> Secrets:
     secret, public = [], []
     for chapter in book.chapters.values():
         answers = False  # from the mark of a page that holds them on
-        solutions = _solutions(chapter) if chapter.name[0] in sections else set()
+        solutions = _solutions(chapter) if chapter.name[0] == section else set()
         hidden_cells = set()
         for block in chapter.blocks:
             answers = answers or getattr(block, "name", "") == "holds-answers"
-            hidden = answers or id(block) in solutions
+            hidden = (answers and with_pages) or id(block) in solutions
             is_cell = isinstance(block, Directive) and block.is_code_cell
             (secret if hidden else public).extend(_pieces(block))
             if hidden and is_cell:

@@ -64,7 +64,7 @@ def test_every_check_says_what_is_wrong() -> None:
 @pytest.mark.site
 def test_what_is_not_withheld_can_be_found(site_project: Project) -> None:
     """So that a search which finds nothing means something."""
-    secrets = recoverable.secrets(site_project, {"2"})
+    secrets = recoverable.secrets(site_project, "2", with_pages=True)
     found = recoverable.search(site_project.html, secrets)
     assert len(secrets.lines) > 200 and found.lines > 0.9 * len(secrets.lines), found
 
