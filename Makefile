@@ -57,7 +57,7 @@ links: book ## follow every link of the book to another site (needs a network)
 	@$(BIN)/coursekit links
 
 audit: book ## look at every page in a browser: weight, speed, accessibility, links
-	@$(BIN)/coursekit audit
+	@$(BIN)/coursekit audit $(ARGS)
 
 autograder: setup ## write a Gradescope zip for each notebook, with hidden tests from your secret seed
 	$(BIN)/coursekit autograder

@@ -45,11 +45,14 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--root", type=Path, help="the course's folder (found from the current one)"
     )
+    parser.add_argument("--untimed", action="store_true", help="do not measure the speed of pages")
     args = parser.parse_args(argv)
     project = Project.find(args.root)
     started = time.monotonic()
     names = [f"{page.removesuffix('.html')}.html" for page in args.pages]
-    reports = audit(project.html, Book(project.root), names or None, jobs=args.jobs)
+    reports = audit(
+        project.html, Book(project.root), names or None, jobs=args.jobs, timed=not args.untimed
+    )
     print(table(reports))
     problems = [problem for report in reports for problem in report.problems()]
     if args.json:
@@ -67,6 +70,7 @@ def audit(
     *,
     jobs: int = 2,
     limits: Limits = LIMITS,
+    timed: bool = True,
 ) -> list[PageReport]:
     """Looks at pages.
 
@@ -76,6 +80,7 @@ def audit(
         names: Paths of pages on the site; all if left out.
         jobs: How many browsers work at a time.
         limits: The budgets; a page that is too slow by them is measured again.
+        timed: Measure how fast pages appear, which only a machine without other work can tell.
 
     Returns:
         What was found, in the order of the names.
@@ -90,7 +95,7 @@ def audit(
         raise CourseError(f"the site has no page {', '.join(unknown)}")
     names = list(names or pages)
     with served_compressed(site) as address:
-        reports = _view(site, address, names, jobs)
+        reports = _view(site, address, names, jobs, timed=timed)
         for _ in range(AGAIN):  # one at a time, so that they do not slow each other down
             slow = [n for n in names if (reports[n].lcp or 0) > limits.lcp_seconds]
             again = _view(site, address, slow, 1, time_alone=True) if slow else {}
@@ -120,25 +125,31 @@ def _published(site: Path, pages: dict[str, str]) -> dict[str, str]:
 
 
 def _view(
-    site: Path, address: str, names: Sequence[str], jobs: int, *, time_alone: bool = False
+    site: Path,
+    address: str,
+    names: Sequence[str],
+    jobs: int,
+    *,
+    timed: bool = True,
+    time_alone: bool = False,
 ) -> dict[str, PageReport]:
     """Looks at pages in several browsers at a time, each in a process of its own."""
     heavy_first = sorted(names, key=lambda name: -(site / name).stat().st_size)
     parts = [heavy_first[n::jobs] for n in range(min(jobs, len(names)))]
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
-        done = pool.map(lambda part: _view_part(site, address, part, time_alone), parts)
+        done = pool.map(lambda part: _view_part(site, address, part, timed, time_alone), parts)
     return {report.name: report for reports in done for report in reports}
 
 
 def _view_part(
-    site: Path, address: str, names: Sequence[str], time_alone: bool
+    site: Path, address: str, names: Sequence[str], timed: bool, time_alone: bool
 ) -> list[PageReport]:
     lines = [
         json.dumps(
             {
                 "name": name,
                 "path": str(site / name),
-                "timed": is_timed(name),
+                "timed": timed and is_timed(name),
                 "time_alone": time_alone,
             }
         )

@@ -87,7 +87,7 @@ TRAINING_AIDS = (
         {"corpus.recipient_last": 0.0},
         what="in {corpus[recipient_last]:.0%} of the stories the recipient is moved behind "
         "everybody else",
-        why="otherwise the person mentioned last seldom receives, and the model relies on that "
+        why="otherwise the person mentioned last seldom receives, and a model may rely on that "
         "instead of on seeing the repetition",
     ),
     Aid(
@@ -111,8 +111,8 @@ TRAINING_AIDS = (
         {"corpus.noisy": 0.0, "corpus.noise": 0.0},
         what="in {corpus[noisy]:.0%} of the stories and lists, {corpus[noise]:.0%} of the words "
         "before the handover, names excepted, are replaced by random ones",
-        why="the model meets names next to any word; otherwise it fails on some openers it has "
-        "never seen",
+        why="the model meets names next to any word; otherwise it may fail on some openers it "
+        "has never seen",
     ),
     Aid(
         "hide_paths",
@@ -121,7 +121,7 @@ TRAINING_AIDS = (
         "values of the last layer see the embeddings alone, and the unembedding sees the "
         "embeddings and the last layer",
         why="the last word cannot compare names by itself, and the last layer has to move the "
-        "answer, told by its queries whom to avoid; otherwise the answer is put together in "
+        "answer, told by its queries whom to avoid; otherwise the answer may be put together in "
         "another order, or by heads that suppress S directly",
     ),
     Aid(
@@ -130,7 +130,7 @@ TRAINING_AIDS = (
         what="queries and keys of layer 0 start from the same random matrix, with standard "
         "deviation {same_start:g}, and its output matrix from zero",
         why="words attend to words like themselves from the start, so that repetition is seen "
-        "early; otherwise the model guesses from the order of the names for thousands of steps",
+        "early; otherwise a model may guess from the order of the names for thousands of steps",
     ),
     Aid(
         "drop_heads",
@@ -311,6 +311,15 @@ def _line(result: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _without(aid: Aid, ablated: list[dict[str, Any]]) -> dict[str, str]:
+    """What one model showed that was trained without the aid; nothing if there is none."""
+    for run in ablated:
+        if run["run"] == f"without-{aid.name}":
+            failed = [name for name, passed in run["passed"].items() if not passed]
+            return {"without_it": f"not met: {', '.join(failed)}" if failed else "all met"}
+    return {}
+
+
 def _status(n_seeds: int, aids: list[Aid], ablated: list[dict[str, Any]]) -> str:
     """What is still to be done; nothing, it is to be hoped."""
     todo = []
@@ -377,7 +386,9 @@ def release(runs: Path, target: Path, minutes: int | None = None) -> dict:
         "parameters": sum(w.numel() for name, w in weights.items() if ".mlp." not in name),
         "trained_on": TRAINED_ON.format(**recipe["corpus"]),
         "training_aids": [
-            {"aid": aid.name, "what": aid.what.format(**recipe), "why": aid.why} for aid in aids
+            {"aid": aid.name, "what": aid.what.format(**recipe), "why": aid.why}
+            | _without(aid, ablated)
+            for aid in aids
         ],
         "recipe": {"module": "interp_rl.models.recipes.ioi_mini", "settings": recipe},
         "seed": recipe["seed"],

@@ -123,6 +123,11 @@ def test_runs_without_an_aid_say_what_differs_inside_the_corpus_too(runs, tmp_pa
         "without-noise": {"corpus.noisy": 0.0},
     }
     assert [run["seed"] for run in card["seeds"]] == [1]
+    shown = {aid["aid"]: aid.get("without_it") for aid in card["training_aids"]}
+    passed = card["aids_ablation"][0]["passed"]
+    failed = [name for name, ok in passed.items() if not ok]
+    assert failed and shown["noise"] == f"not met: {', '.join(failed)}"
+    assert shown["hide_paths"] is None, "no model was trained without it"
     lacking = card["status"].split("no model was trained without ")[1]
     assert "hide_paths" in lacking
     assert not {"noise", "drop_heads", "temperature"} & set(lacking.split(", "))
