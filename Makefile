@@ -6,6 +6,7 @@ PYTHON ?= python3
 TORCH ?= default
 PINS ?= constraints.txt
 WORKERS ?= 2
+ARGS ?=
 BIN := .venv/bin
 
 # only the hub edition may reach a model or data hub
