@@ -27,6 +27,7 @@ TESTED = {
     "coursekit": "what publishes the course",
     "book": "the chapters, the site and the notebooks",
     "labs": "the laboratories in the pages",
+    "instructor": "an instructor's way, from a fork to grades",
     "mutation": "whether the tests would notice a mistake",
 }
 """Folders below `tests`, and what each tests."""
