@@ -417,7 +417,10 @@ def test_a_card_with_models_trained_without_dropout_is_told(root, names, capsys)
 
 def test_a_card_without_such_models_or_without_figures_is_told_too(root, names):
     card = SimpleNamespace(figures=FIGURES, more={})
-    assert "the question stays open" in last_cells(root, names, card)
+    assert "no model trained without this aid" in last_cells(root, names, card)
+    unable = {"run": "without-drop_heads", "differs": {"drop_heads": 0.0}, "name movers": 0}
+    card = SimpleNamespace(figures=FIGURES, more={"aids_ablation": [unable]})
+    assert "has no name movers" in last_cells(root, names, card)
     bare = SimpleNamespace(figures={}, more={"aids_ablation": []})
     assert last_cells(root, names, bare) == "The card of this model has no such figures."
 
