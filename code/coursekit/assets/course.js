@@ -1,8 +1,8 @@
-// A wide formula scrolls; make it reachable for readers who scroll with the arrow keys.
+// Wide formulas and signatures scroll; make them reachable for readers who scroll by arrow keys.
 for (const moment of ["load", "resize"])
   addEventListener(moment, () => {
-    for (const formula of document.querySelectorAll("div.math, .formula"))
-      if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+    for (const wide of document.querySelectorAll("div.math, .formula, dt.sig"))
+      if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
   });
 
 // The button that makes the page's cells run needs scripts, so it is shown by one.
