@@ -123,7 +123,7 @@ export function legend(entries) {
 /** A table with a heading row; the first entry of each row names it. Returns it, with `fill(rows)`. */
 export function table(caption, headings, { numbers = true } = {}) {
   const body = el("tbody");
-  const element = el("div", { class: "lab-scroll" }, el("table", { class: numbers ? "lab-numbers" : null },
+  const element = el("div", { class: "lab-scroll", tabindex: 0, role: "group", "aria-label": caption }, el("table", { class: numbers ? "lab-numbers" : null },
     el("caption", { class: "lab-hidden" }, caption),
     el("thead", {}, el("tr", {}, headings.map((heading) => el("th", { scope: "col" }, heading)))), body));
   const fill = (rows) => body.replaceChildren(...rows.map(([name, ...cells]) =>

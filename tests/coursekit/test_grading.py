@@ -272,7 +272,7 @@ def test_what_is_graded_is_read_from_the_chapters(book: Book) -> None:
     assert (item.number, item.answer) == ("2.2a", "logit_difference")
     assert (item.check, item.points) == (
         "section2.check_logit_difference",
-        int(start.options["minutes"]),
+        int(start.options["difficulty"]),
     )
     assert item.imports == "from interp_rl.checks import section2"
     assert [item.number for item in found[LONG].items] == ["3.2a", "3.2b", "3.2c", "3.2d"]

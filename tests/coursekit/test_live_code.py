@@ -115,7 +115,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[di
         stderr=subprocess.DEVNULL,
     )
     address = f"http://127.0.0.1:{port}"
-    for _ in range(300):
+    for _ in range(600):
         try:
             urllib.request.urlopen(f"{address}/api/status?token={token}", timeout=2).close()
             break

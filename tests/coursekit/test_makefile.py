@@ -43,6 +43,7 @@ def test_every_command_but_help_and_clean_sets_up_first(root: Path):
         "handouts",
         "doctor",
         "links",
+        "audit",
         "models",
         "results",
         "bench",
@@ -54,8 +55,8 @@ def test_every_command_but_help_and_clean_sets_up_first(root: Path):
 def test_test_lints_then_builds_then_tests(root: Path):
     plan = make(root, "-n", "test", "ARGS=-x").stdout
     order = ["ruff check", "ruff format --check", "mypy", "codespell", "coursekit prose"]
-    places = [plan.index(step) for step in [*order, "coursekit build", "pytest -x"]]
-    assert places == sorted(places)
+    places = [plan.index(step) for step in [*order, "coursekit build", "bin/pytest -n 2"]]
+    assert places == sorted(places) and "--dist loadfile -x" in plan
 
 
 def test_torch_and_python_can_be_chosen(root: Path):
@@ -111,9 +112,9 @@ def test_make_stops_with_words_where_the_machine_will_not_do(
     assert not (tmp_path / ".venv").exists() and not (tmp_path / "_build").exists()
 
 
-def test_ci_runs_the_two_commands_of_the_readme(root: Path):
+def test_ci_runs_the_commands_of_the_readme(root: Path):
     ci = (root / ".ci/run").read_text()
     assert os.access(root / ".ci/run", os.X_OK) and "set -euo pipefail" in ci
     commands = [line for line in ci.splitlines() if line.startswith("make ")]
-    assert commands == ["make book", "make test"]
+    assert commands == ["make book", "make audit", "make test"]
     assert all(command in (root / "README.md").read_text() for command in commands)

@@ -77,7 +77,8 @@ def test_a_page_has_one_sheet_with_its_version(new_book: Callable) -> None:
     book.write({"index": "# Toy\n\nSome words.\n"})
     assert book.build() == []
     page = book.page("index")
-    (sheet,) = page.select("link[rel=stylesheet]")
+    sheet, comforts = page.select("link[rel=stylesheet]")
+    assert "comforts.css" in comforts["href"]
     name, version = sheet["href"].rsplit("?v=")
     css = (book.html / "book" / name).read_text("utf-8")
     assert len(version) == 8 and version != "0"

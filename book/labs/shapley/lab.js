@@ -153,7 +153,7 @@ function play({ words, worth, offered, output, switches, orders, live }) {
     el("p", { class: "lab-heading" }, "Let the words join, order by order"),
     el("p", { class: "lab-note" }, "What a word adds depends on who is there already. Its share is the average over all orders."),
     counter, joining, el("div", { class: "blanks-actions" }, nextWord, finish, all, again),
-    el("div", { class: "lab-scroll" }, table), conclusion);
+    el("div", { class: "lab-scroll", tabindex: 0, role: "group", "aria-label": "Shares of the words" }, table), conclusion);
   showCoalition();
   change.textContent = "";
   showOrders();
