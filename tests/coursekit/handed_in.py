@@ -80,17 +80,14 @@ HOSTILE: dict[str, tuple[str, str]] = {
         "    try: os.remove(path)\n    except OSError: pass\nshutil.rmtree(os.getcwd())",
         "no `logit_difference`",
     ),
-    "writes elsewhere": (
-        "open({targets!r}[0] + '/new', 'w').write('x')",
-        "no `logit|ended its own",
-    ),
+    "writes elsewhere": ("open({targets!r}[0] + '/new', 'w').write('x')", "no `logit_difference`"),
     "network": (
         "import socket\nsocket.create_connection(({host!r}, {port})).send(b'here')",
-        "no `logit_difference`|ended its own",
+        "no `logit_difference`",
     ),
     "programs": (
         "import subprocess\nsubprocess.run(['touch', {targets!r}[0] + '/touched'], check=True)",
-        "no `logit_difference`|ended its own",
+        "no `logit_difference`",
     ),
     "prints for ever": ("while True: print('.' * 10**6)", "took longer"),
     "fills the disk": (

@@ -22,7 +22,7 @@ from coursekit.project import CourseError, Project
 MOST_SHOWN = 60
 """Problems that are printed; the count tells of the others."""
 
-AGAIN = 4
+AGAIN = 2
 """How often a page that is too slow is looked at again: other programs may have been in the way."""
 
 
