@@ -26,7 +26,8 @@ def test_the_model_says_mary_and_without_the_circuit_it_does_not(index):
     assert whole > 5 * means["John"][0]
     assert cut < 0.2 * whole, "without the circuit Mary's bar nearly vanishes"
     assert others > 0.6 * whole, "without other heads Mary's bar is nearly as long"
-    assert cut < 2 * means["John"][1], "the model no longer knows who received the drink"
+    assert cut < 2 * means["John"][1], "the right name is hardly likelier than the wrong one"
+    assert others > 5 * means["John"][2], "without other heads it stays far likelier"
 
 
 def test_no_draw_of_other_heads_does_as_much_as_the_circuit(index):

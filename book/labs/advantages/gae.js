@@ -11,7 +11,8 @@ export function errors(rewards, values, discount) {
   if (rewards.length !== values.length) {
     throw new RangeError(`${rewards.length} rewards and ${values.length} values do not belong together`);
   }
-  return rewards.map((reward, t) => reward + discount * (values[t + 1] ?? 0) - values[t]);
+  const found = rewards.map((reward, t) => reward + discount * (values[t + 1] ?? 0) - values[t]);
+  return found;
 }
 
 /**
@@ -23,9 +24,9 @@ export function errors(rewards, values, discount) {
  * @returns {number[]} for each step the sum of (discount * lambda)^k times the error k steps later
  */
 export function gae(rewards, values, discount, lambda) {
-  const advantages = errors(rewards, values, discount);
-  for (let t = advantages.length - 2; t >= 0; t -= 1) {
-    advantages[t] += discount * lambda * advantages[t + 1];
+  const sums = errors(rewards, values, discount);
+  for (let t = sums.length - 2; t >= 0; t -= 1) {
+    sums[t] += discount * lambda * sums[t + 1];
   }
-  return advantages;
+  return sums;
 }

@@ -13,7 +13,9 @@ export function shapeInWords(axes, shape) {
 /** The numbers of one position, whatever axes follow. */
 export function rowOf({ values, shape }, position) {
   const width = values.length / shape[0];
-  return values.subarray(position * width, (position + 1) * width);
+  const start = position * width;
+  const row = values.subarray(start, start + width);
+  return row;
 }
 
 /** The pattern, or the scores, of one head: a tensor (query_pos, key_pos). */

@@ -145,5 +145,5 @@ function variance(numbers) {
 }
 
 function significant(value) {
-  return value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(2);
+  return (value >= 100) ? Math.round(value).toLocaleString("en") : value.toPrecision(2);
 }

@@ -29,16 +29,16 @@ export function exactShapley(worth) {
   if (!Number.isInteger(players) || players < 1) {
     throw new Error(`${worth.length} numbers are not the worth of all coalitions`);
   }
-  const values = new Array(players).fill(0);
+  const shares = new Array(players).fill(0);
   for (let player = 0; player < players; player++) {
     for (let coalition = 0; coalition < worth.length; coalition++) {
       if ((coalition >> player) & 1) continue;
       const others = membersOf(coalition, players).length;
       const share = (factorial(others) * factorial(players - 1 - others)) / factorial(players);
-      values[player] += share * marginal(worth, coalition, player);
+      shares[player] += share * marginal(worth, coalition, player);
     }
   }
-  return values;
+  return shares;
 }
 
 /** All orders of n players, in the order of a dictionary. */

@@ -268,7 +268,7 @@ function play({ words, worth, offered, output, switches, orders, live }) {
 }
 
 function side(value) {
-  return value >= 0 ? "is-for" : "is-against";
+  return (value >= 0) ? "is-for" : "is-against";
 }
 
 /** A bar to the right for positive values and to the left for negative ones; a tick at another value. */
