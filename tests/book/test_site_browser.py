@@ -12,18 +12,6 @@ pytestmark = [pytest.mark.site, pytest.mark.browser]
 
 WIDTHS = (390, 320)  # a common phone, and the narrowest that WCAG asks for
 
-WIDER_THAN_WINDOW = """() => {
-  const width = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth <= width) return [];
-  const wide = [...document.querySelectorAll('main *')].filter(e => {
-    if (e.getBoundingClientRect().right <= width + 1) return false;
-    for (let up = e.parentElement; up; up = up.parentElement)
-      if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(up).overflowX)) return false;
-    return true;
-  });
-  return wide.slice(0, 3).map(e => e.outerHTML.slice(0, 120)).concat(['(page too wide)']);
-}"""
-
 
 @dataclass
 class Visit:
