@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
+from coursekit.audit.view import WIDER_THAN_WINDOW
+
 pytestmark = [pytest.mark.site, pytest.mark.browser]
 
 WIDTHS = (390, 320)  # a common phone, and the narrowest that WCAG asks for
