@@ -86,8 +86,9 @@ def test_every_control_is_reached_by_the_tab_key(browser, root, folder, name: st
     with opened(browser, root, folder, name) as page:
         wanted = page.evaluate(
             "(() => { const seen = new Set(); return [...document.querySelectorAll("
-            "'.lab-root :is(button, input, select)')].filter(e => e.type !== 'radio' ||"
-            " (!seen.has(e.name) && seen.add(e.name))).length })()"
+            "'.lab-root :is(button, input, select, [tabindex=\"0\"])')].filter(e =>"
+            " e.offsetParent && (e.type !== 'radio' || (!seen.has(e.name) && seen.add(e.name))))"
+            ".length })()"
         )
         page.evaluate("document.activeElement.blur()")
         reached = set()

@@ -140,6 +140,7 @@ class Pool:
             top = psutil.Process(run.process)
             family = [top, *top.children(recursive=True)]
             if top.status() == psutil.STATUS_ZOMBIE:
+                self._receive(run)  # it may have spoken since we last listened
                 self._close(run)
             elif sum(map(_time, family)) > limits.seconds:
                 self._stop(run, f"took longer than {limits.seconds:g} seconds of the processor")
