@@ -109,9 +109,12 @@ def page_budget(chapter: Chapter) -> PageBudget:
     part: Item | None = None
     part_level = 0
     inside: Item | None = None  # the exercise whose statement or solution this is
+    in_lab = False  # what stands there is for those who do not use the laboratory
     homes: dict[str, Item | None] = {}
     for block in chapter.blocks:
-        if isinstance(block, Text):
+        if in_lab:
+            in_lab = isinstance(block, Text) or block.name != "lab-end"
+        elif isinstance(block, Text):
             for level, title, minutes, line, effort in by_heading(chapter, block):
                 if level == 1:
                     result.page.title = title
@@ -135,8 +138,9 @@ def page_budget(chapter: Chapter) -> PageBudget:
             inside = next((e for e in result.exercises if e.number == block.argument), None)
         elif block.name in ("exercise-end", "solution-end"):
             inside = None
-        elif block.name not in ("hint", "expected"):  # read by those who need them
+        elif block.name not in ("hint", "expected", "spoiler-start", "spoiler-end"):  # read by those who need them
             _give(effort_of(chapter, block), inside, part, result)
+            in_lab = block.name == "lab-start"
     for exercise in result.exercises:
         exercise.effort += Effort(work=_work(chapter, exercise))
         home = homes[exercise.number]

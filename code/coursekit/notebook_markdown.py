@@ -339,9 +339,12 @@ class PlainMarkdown:
         caption = self.text(block.options.get("caption", ""), block.line)
         url = self.book.url(self.chapter.path, f"lab-{block.argument.strip()}")
         where = f"The page has a laboratory here: [open it]({url})."
-        return "\n\n".join(
-            part for part in (f"**Laboratory.** {caption}", self._body(block), where) if part
-        )
+        return f"**Laboratory.** {caption}\n\n{where}"
+
+    def _spoiler(self, block: Directive) -> str:
+        number = block.argument.strip()
+        url = self.book.url(self.chapter.path)
+        return f"What the [page]({url}) has here shows the answer of exercise {number}."
 
     def _nothing(self, block: Directive) -> str:
         return ""
@@ -363,7 +366,9 @@ class PlainMarkdown:
         "code": _code_block,
         "table": _table,
         "benchmark-results": _benchmark,
-        "lab": _lab,
+        "lab-start": _lab,
+        "lab-end": _nothing,
+        "spoiler-start": _spoiler,
     }
 
     # roles

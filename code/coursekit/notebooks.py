@@ -70,8 +70,8 @@ class Region:
 
     exercise: str = ""
     """number of the exercise, or of the one that a solution solves; empty outside of both"""
-    solution: bool = False
-    """whether this is a solution"""
+    secret: bool = False
+    """whether this is a solution, or gives one away"""
 
 
 def build(
@@ -295,6 +295,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def published(chapter: Chapter, variant: Variant) -> Iterator[tuple[Block, Region]]:
     """The blocks that a variant shows.
 
+    Of what gives an answer away, students get the marker at its start only.
+
     Args:
         chapter: The chapter.
         variant: "student", or "instructor" for solutions and hidden tests, too.
@@ -303,19 +305,25 @@ def published(chapter: Chapter, variant: Variant) -> Iterator[tuple[Block, Regio
         Each block with the exercise or solution it belongs to.
 
     Raises:
-        ChapterError: If an exercise or a solution is not closed.
+        ChapterError: If an exercise, a solution or a spoiler is not closed.
     """
     region = Region()
     opened: Directive | None = None
     for block in chapter.blocks:
         if isinstance(block, Directive):
-            if block.name in ("exercise-start", "solution-start"):
+            if block.name in ("exercise-start", "solution-start", "spoiler-start"):
                 if opened:
                     raise chapter.error(opened.line, f"{{{opened.name}}} is not closed")
-                solution = block.name == "solution-start"
-                exercise = block.argument if solution else block.options.get("number", "")
-                region, opened = Region(exercise, solution), block
-            elif block.name in ("exercise-end", "solution-end"):
+                opened = block
+                if block.name == "spoiler-start":
+                    region = Region(secret=True)
+                    if variant == "student":
+                        yield block, region
+                    continue
+                secret = block.name == "solution-start"
+                exercise = block.argument if secret else block.options.get("number", "")
+                region = Region(exercise, secret)
+            elif block.name in ("exercise-end", "solution-end", "spoiler-end"):
                 if opened is None or opened.name.split("-")[0] != block.name.split("-")[0]:
                     raise chapter.error(block.line, f"{{{block.name}}} closes nothing")
                 region, opened = Region(), None
@@ -324,7 +332,7 @@ def published(chapter: Chapter, variant: Variant) -> Iterator[tuple[Block, Regio
                 continue
             if variant == "student" and INSTRUCTORS_ONLY & set(block.tags):
                 continue
-        if variant == "instructor" or not region.solution:
+        if variant == "instructor" or not region.secret:
             yield block, region
     if opened:
         raise chapter.error(opened.line, f"{{{opened.name}}} is not closed")

@@ -389,7 +389,7 @@ def _lines_of_directive(chapter: Chapter, block: Directive) -> Iterator[Line]:
             replace(line, number=block.line)
             for line in _lines_of_text(chapter, caption, block.line)
         )
-    if block.name == "lab" and (caption := block.options.get("caption")):
+    if block.name == "lab-start" and (caption := block.options.get("caption")):
         for line in _lines_of_text(chapter, caption, block.line):
             yield replace(line, number=block.line)
     if block.options.get("alt") and not block.is_code_cell:

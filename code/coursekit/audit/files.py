@@ -117,9 +117,9 @@ def lines_of(
             lines = block.source.splitlines()
         else:
             lines = block.body.splitlines()
-            if block.name == "solution-start":
+            if block.name in ("solution-start", "spoiler-start"):
                 inside, counts = True, bool(number.match(block.argument.strip()))
-            inside = inside and block.name != "solution-end"
+            inside = inside and block.name not in ("solution-end", "spoiler-end")
         hidden = inside or (not isinstance(block, Text) and "hidden-test" in block.tags)
         if not inside or counts:
             (secret if hidden else open_text).update(line.strip() for line in lines)
@@ -164,7 +164,7 @@ def withheld_lines(chapters: Iterable[Chapter], rule: Withholding) -> set[str]:
         numbers = [
             block.argument.strip()
             for block in chapter.blocks
-            if not isinstance(block, Text) and block.name == "solution-start"
+            if not isinstance(block, Text) and block.name in ("solution-start", "spoiler-start")
         ]
         withheld = [re.escape(number) for number in numbers if rule.until(number)]
         which = re.compile(f"({'|'.join(withheld)})$" if withheld else "(?!)")

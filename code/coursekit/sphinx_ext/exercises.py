@@ -111,6 +111,24 @@ class SolutionEnd(CourseDirective):
         return self.marked(gate(kind="solution", opens=False))
 
 
+class SpoilerStart(CourseDirective):
+    """``{spoiler-start} 1``: what follows gives the answer of the exercise named away."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Mark the start."""
+        return self.marked(gate(kind="spoiler", opens=True, number=self.arguments[0]))
+
+
+class SpoilerEnd(CourseDirective):
+    """``{spoiler-end}``."""
+
+    def run(self) -> list[nodes.Node]:
+        """Mark the end."""
+        return self.marked(gate(kind="spoiler", opens=False))
+
+
 class Fold(CourseDirective):
     """``{hint}`` and ``{expected}``: closed until the reader opens it."""
 
@@ -163,6 +181,8 @@ def setup(app: Sphinx) -> None:
     app.add_directive("exercise-end", ExerciseEnd)
     app.add_directive("solution-start", SolutionStart)
     app.add_directive("solution-end", SolutionEnd)
+    app.add_directive("spoiler-start", SpoilerStart)
+    app.add_directive("spoiler-end", SpoilerEnd)
     app.add_directive("hint", Fold, override=True)  # docutils has an admonition of that name
     app.add_directive("expected", Fold)
     app.add_directive("overview", Overview)

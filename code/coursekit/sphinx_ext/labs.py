@@ -1,9 +1,13 @@
-"""The directive ``{lab} NAME``: the place of a laboratory, with what stands there without scripts.
+"""``{lab-start} NAME``: the place of a laboratory, with what stands there without scripts.
 
-    :::{lab} circuit
+    ```{lab-start} circuit
     :caption: What to conclude, in one sentence.
-    A figure or table that stands without JavaScript.
-    :::
+    ```
+
+    A figure and a table that stand without JavaScript; cells may draw and compute them.
+
+    ```{lab-end}
+    ```
 
 The page, and no other, loads the style sheet, and the laboratory's script when it is near.
 """
@@ -16,30 +20,28 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 
 from coursekit.labs.publish import SECTION_END, STYLE, names, publish, section
 from coursekit.project import CourseError
 from coursekit.sphinx_ext.exercises import CourseDirective
-from coursekit.sphinx_ext.nodes import headline
+from coursekit.sphinx_ext.nodes import gate, headline, lab
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "labs"
 """Folder of scripts and style sheet in the site's ``_static``."""
 
 
-class lab(nodes.General, nodes.Element):  # noqa: N801 (docutils names nodes in lower case)
-    """A laboratory: its caption as a `headline`, then what stands there without scripts."""
-
-
-class Lab(CourseDirective):
-    """``{lab} NAME`` with a caption, around a figure or table."""
+class LabStart(CourseDirective):
+    """``{lab-start} NAME`` with a caption, before a figure and a table."""
 
     required_arguments = 1
-    has_content = True
     option_spec = {"caption": directives.unchanged}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
-        """Read caption and body."""
+        """Mark the start of a laboratory's place, and read its caption."""
         name = self.arguments[0].strip()
         if name not in (there_are := names(Path(self.env.srcdir))):
             self.warn(f"there is no laboratory {name!r} (there are: {', '.join(there_are)})")
@@ -50,16 +52,31 @@ class Lab(CourseDirective):
         here.add(name)
         if not self.options.get("caption", "").strip():
             self.warn("say in `:caption:` what to conclude, in one sentence")
-        if not self.content:
-            self.warn("give it a figure or a table for readers without JavaScript")
         words, _ = self.state.inline_text(self.options.get("caption", ""), self.lineno)
-        node = lab("", headline("", "", *words), name=name)
-        self.state.nested_parse(self.content, self.content_offset, node)
-        return self.marked(node)
+        return self.marked(
+            gate("", headline("", "", *words), kind="lab", opens=True, number=name)
+        )
+
+
+class LabEnd(CourseDirective):
+    """``{lab-end}``."""
+
+    def run(self) -> list[nodes.Node]:
+        """Mark the end of a laboratory's place."""
+        return self.marked(gate(kind="lab", opens=False))
+
+
+def _check(app: Sphinx, doctree: nodes.document) -> None:
+    """Report laboratories that leave readers without JavaScript with nothing to see."""
+    for node in doctree.findall(lab):
+        for kind, there in {"figure": nodes.figure, "table": nodes.table}.items():
+            if not any(node.findall(there)):
+                what = f"give it a {kind} for readers without JavaScript"
+                logger.warning("laboratory %s: %s", node["number"], what, location=node)
 
 
 def _visit(self: HTML5Translator, node: lab) -> None:
-    before, after = section(node["name"], "\0").split("\0")
+    before, after = section(node["number"], "\0").split("\0")
     self.body.append(before)
     for child in node[0].children:
         child.walkabout(self)
@@ -81,7 +98,7 @@ def _load(
 
     `course.js` loads a script when the reader comes near its laboratory.
     """
-    here = [node["name"] for node in doctree.findall(lab)] if doctree else []
+    here = [node["number"] for node in doctree.findall(lab)] if doctree else []
     if not here:
         return
     static = Path(app.outdir, "_static", FOLDER)
@@ -102,7 +119,9 @@ def _load(
 
 
 def setup(app: Sphinx) -> None:
-    """Register node, directive and event."""
+    """Register node, directives and events."""
     app.add_node(lab, html=(_visit, _depart), latex=(_pass, _pass), text=(_pass, _pass))
-    app.add_directive("lab", Lab)
+    app.add_directive("lab-start", LabStart)
+    app.add_directive("lab-end", LabEnd)
+    app.connect("doctree-read", _check)
     app.connect("html-page-context", _load)

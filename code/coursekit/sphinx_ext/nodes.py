@@ -21,6 +21,14 @@ class fold(nodes.General, nodes.Element):  # noqa: N801
     """A hint, an expected output or a solution: a `headline`, then what opens."""
 
 
+class lab(nodes.General, nodes.Element):  # noqa: N801
+    """A laboratory: its caption as a `headline`, then what stands there without scripts."""
+
+
+class spoiler(nodes.General, nodes.Element):  # noqa: N801
+    """What gives an answer away: a page shows it like any text, unless the answer is withheld."""
+
+
 class headline(nodes.Part, nodes.TextElement):  # noqa: N801
     """The title an author gave to an exercise or a fold; empty where there is none."""
 

@@ -8,13 +8,16 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
 from coursekit.sphinx_ext import fields
-from coursekit.sphinx_ext.nodes import exercise, fold, gate, label
+from coursekit.sphinx_ext.nodes import exercise, fold, gate, lab, label, spoiler
 
 logger = logging.getLogger(__name__)
 
+_WHOLE = {"exercise": exercise, "solution": fold, "lab": lab, "spoiler": spoiler}
+"""What the content between two markers of a kind becomes."""
+
 
 class Pair(SphinxTransform):
-    """Turn pairs of markers into exercises and solutions, then tie folds to their exercises."""
+    """Turn pairs of markers into what they enclose, then tie folds to their exercises."""
 
     # before docutils hands labels written above a marker on to the node that follows (260)
     default_priority = 200
@@ -61,9 +64,8 @@ class Pair(SphinxTransform):
         ):
             _warn(start, f"a heading stands between the start and the end of {_name(start)}")
         else:
-            make = exercise if start["kind"] == "exercise" else fold
             last = siblings.index(end)
-            whole = make("", *start.children, *siblings[first + 1 : last], **start.attributes)
+            whole = _WHOLE[start["kind"]]("", *start.children, *siblings[first + 1 : last], **start.attributes)
             whole.source, whole.line = start.source, start.line
             siblings[first:last] = [whole]
             return
@@ -97,6 +99,9 @@ class Pair(SphinxTransform):
             place = fields.anchor(kind, item) + (f"-{earlier + 1}" if kind == "hint" else "")
             self._place(node, place)
             links.append((kind, place, label(node).split(" for ")[0].split(" of ")[0]))
+        for node in self.document.findall(spoiler):
+            if node["number"] not in exercises:
+                _warn(node, f"{_name(node)} names an exercise that is not in this chapter")
         for node in exercises.values():
             if not any(kind == "solution" for kind, _, _ in node["folds"]):
                 _warn(node, f"{_name(node)} has no solution")

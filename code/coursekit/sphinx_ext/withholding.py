@@ -1,7 +1,8 @@
 """Leaves withheld solutions out of the site (`coursekit.withholding` says which).
 
 They are taken out when a page is read, before anything is made of it: neither the pages, nor the
-search index, nor the images of the site hold any part of them. A page that holds answers to several
+search index, nor the images of the site hold any part of them. With them goes what gives them away,
+between `{spoiler-start} NUMBER` and `{spoiler-end}`. A page that holds answers to several
 sections says so with the directive `{holds-answers}`, and is left out as long as any section's
 solutions are.
 """
@@ -15,7 +16,7 @@ from sphinx.errors import ConfigError
 from sphinx.transforms import SphinxTransform
 
 from coursekit.sphinx_ext.exercises import CourseDirective
-from coursekit.sphinx_ext.nodes import fold
+from coursekit.sphinx_ext.nodes import fold, spoiler
 from coursekit.withholding import SETTING, SHOWN, Withholding, today_utc
 
 
@@ -46,6 +47,14 @@ class Withhold(SphinxTransform):
                 node += _notice(
                     "The solution is not on this site.", "The solution appears here", until
                 )
+        for node in list(self.document.findall(spoiler)):
+            until, item = rule.until(node["number"]), node["number"]
+            notice = _notice(
+                f"What stands here shows the answer of exercise {item}, and is not on this site.",
+                f"What stands here shows the answer of exercise {item}. It appears",
+                until,
+            )
+            node.replace_self([notice] if until else node.children)
         marks = list(self.document.findall(holds_answers))
         for mark in marks:
             mark.parent.remove(mark)
