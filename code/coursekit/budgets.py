@@ -4,8 +4,9 @@
     coursekit budgets --parts           also of every part of a page, to see where the time goes
 
 The rule counts what a reader reads, looks at and writes; `effort.RULE` holds its rates, each with
-its reason. What is labelled optional is counted apart. An author's budget is whole minutes;
-`problems` says where one is too far from the estimate, and a test fails there.
+its reason. What is labelled optional is counted apart, and the still picture of a laboratory not at
+all. An author's budget is whole minutes; `problems` says where one is too far from the estimate,
+and a test fails there.
 """
 
 import argparse
@@ -138,7 +139,12 @@ def page_budget(chapter: Chapter) -> PageBudget:
             inside = next((e for e in result.exercises if e.number == block.argument), None)
         elif block.name in ("exercise-end", "solution-end"):
             inside = None
-        elif block.name not in ("hint", "expected", "spoiler-start", "spoiler-end"):  # read by those who need them
+        elif block.name not in (
+            "hint",
+            "expected",
+            "spoiler-start",
+            "spoiler-end",
+        ):  # read by those who need them
             _give(effort_of(chapter, block), inside, part, result)
             in_lab = block.name == "lab-start"
     for exercise in result.exercises:

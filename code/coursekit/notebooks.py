@@ -38,8 +38,9 @@ INSTRUCTORS_ONLY = {"solution", "hidden-test"}
 KEPT_TAGS = ("stub", "check", "solution", "hidden-test")
 
 SETUP = """\
-# Installs the course where it is missing, in Colab for example, and keeps
-# the torch that is already there. Where the course is present, nothing happens.
+# Installs the course where it is missing, in Colab for example, with the
+# versions that the site was made with, and keeps the torch that is already
+# there. Where the course is present, nothing happens.
 import importlib.metadata
 import importlib.util
 import subprocess
@@ -47,10 +48,18 @@ import sys
 
 if importlib.util.find_spec("interp_rl") is None:
     course = "circuits-and-rewards @ git+{repository}@{branch}"
+    pinned = [{pins}]
     present = importlib.metadata.distributions(name="torch")
     torch = [f"torch=={{package.version}}" for package in present]
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]
-    subprocess.check_call([*pip, course, *torch])"""
+    subprocess.check_call([*pip, course, *pinned, *torch])"""
+
+PINNED = (
+    *("accelerate", "captum", "gymnasium", "jaxtyping", "shap", "transformer-lens"),
+    *("transformers", "trl"),
+)
+"""What the first cell installs in the version of constraints.txt. Not NumPy and the like, which
+Colab's own packages are built for."""
 
 STATUS = """\
 from interp_rl.checks import progress
@@ -100,7 +109,8 @@ def build(
             not closed, or a value of `glue` is missing.
     """
     markdown = PlainMarkdown(chapter, book, glue)
-    setup = SETUP.format(repository=book.repository, branch=book.branch)
+    pins = "".join(f'\n        "{pin}",' for pin in _pins(book.root)) + "\n    "
+    setup = SETUP.format(repository=book.repository, branch=book.branch, pins=pins)
     cells = [new_code_cell(setup)] if framed else []
     answers: dict[str, str] = {}
     for block, region in published(chapter, variant):
@@ -199,6 +209,13 @@ def agree(one: str, other: str) -> bool:
             re.findall(f"{digits}%?", one), re.findall(f"{digits}%?", other), strict=True
         )
     )
+
+
+def _pins(root: Path) -> list[str]:
+    """The lines of constraints.txt for what the first cell pins."""
+    path = root / "constraints.txt"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [line for line in lines if line.partition("==")[0] in PINNED]
 
 
 def chapters_with_code(book: Book) -> list[Chapter]:

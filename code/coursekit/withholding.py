@@ -56,7 +56,9 @@ class Withholding:
         """What is withheld, in words that change whenever the site would."""
         each = {"all": self._everywhere, **self._sections}
         return sorted(
-            f"{name}: {until}" for name, until in each.items() if self._in_force(until) is not False
+            f"{name}: {'for good' if until is True else until}"
+            for name, until in each.items()
+            if self._in_force(until) is not False
         )
 
     def _in_force(self, until: datetime.date | bool) -> datetime.date | bool:

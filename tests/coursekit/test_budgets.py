@@ -118,6 +118,20 @@ def test_an_optional_part_has_all_that_stands_in_it(tmp_path: Path):
     assert part.estimate == pytest.approx(0.5 + 2 / 238 + page.exercises[1].estimate)
 
 
+def test_of_a_laboratory_only_the_caption_counts(tmp_path: Path):
+    cell = "```{code-cell} python3\n:tags: [hide-input]\nplots.show(fig)\n```"
+    picture = f"{WORDS}\n\n{cell}\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+    place = (
+        "```{{lab-start}} toy\n:caption: Three more words.\n```\n\n{}\n\n```{{lab-end}}\n```\n\n"
+    )
+    heading = "## Required again"
+    page = PAGE.replace(heading, place.format(picture) + heading)
+    optional = budget(tmp_path, page).parts[0].effort
+    assert optional.words == budget(tmp_path, PAGE).parts[0].effort.words + 3
+    assert optional.figures == budget(tmp_path, PAGE).parts[0].effort.figures
+    assert budget(tmp_path, page).page.effort == budget(tmp_path, PAGE).page.effort
+
+
 def test_a_line_of_a_derivation_counts_as_a_line_of_code(tmp_path: Path):
     plain = budget(tmp_path, PAGE).exercises[0].estimate
     derived = PAGE.replace(

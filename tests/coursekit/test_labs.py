@@ -173,13 +173,24 @@ def test_arrays_travel_in_base64() -> None:
 LAB = """\
 # Toy
 
-:::{lab} toy
+```{lab-start} toy
 :caption: Half of _ten_ is five.
+```
+
+```{figure} half.svg
+:alt: A line of ten units and one of five below it.
+One line is half as long as the other.
+```
+
 | number | half |
 |---|---|
 | ten | five |
-:::
+
+```{lab-end}
+```
 """
+FIGURE = LAB[LAB.index("```{figure}") : LAB.index("| number")]
+TABLE = LAB[LAB.index("| number") : LAB.index("```{lab-end}")]
 
 
 @pytest.fixture
@@ -191,6 +202,8 @@ def book(new_book: Callable[[], Any], root: Path) -> Any:
     )
     (book.folder / "book/labs/toy").mkdir(parents=True)
     (book.folder / "book/labs/toy/lab.js").write_text(script)
+    drawing = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 2"><path d="M0 1H10"/></svg>'
+    (book.folder / "book/half.svg").write_text(drawing)
     for name in ("ui.js", "labs.css", "package.json"):
         shutil.copy(root / "book/labs" / name, book.folder / "book/labs")
     return book
@@ -204,6 +217,7 @@ def test_a_page_loads_its_laboratory_and_others_do_not(book: Any) -> None:
     assert page.find(id=place["aria-labelledby"]).select_one("em").get_text() == "ten"
     assert "Half of ten is five." in place.get_text()
     assert place.select_one(".lab-fallback table td").get_text() == "ten"
+    assert place.select_one(".lab-fallback figure img")["alt"].startswith("A line of ten units")
     assert re.fullmatch(r"\.\./_static/labs/toy\.js\?v=\w{8}", place["data-script"])
     assert not page.select('script[src*="labs/"]'), "the script is loaded when the reader is near"
     assert page.select_one('link[href*="labs/labs.css"]')
@@ -221,8 +235,10 @@ def test_a_page_loads_its_laboratory_and_others_do_not(book: Any) -> None:
             r"page.md:3: .*no laboratory 'alchemy' .*there are: toy",
         ),
         (LAB.replace(":caption: Half of _ten_ is five.\n", ""), "page.md:3: .*`:caption:`"),
-        ("# Toy\n\n:::{lab} toy\n:caption: Half.\n:::\n", "page.md:3: .*without JavaScript"),
-        (LAB + LAB.partition("# Toy\n")[2], "page.md:10: .*only once"),
+        (LAB.replace(FIGURE, ""), "page.md:3: .*give it a figure for readers without JavaScript"),
+        (LAB.replace(TABLE, ""), "page.md:3: .*give it a table for readers without JavaScript"),
+        (LAB.replace("{lab-end}", "{spoiler-end}"), "page.md:16: .*spoiler-end closes lab toy"),
+        (LAB + LAB.partition("# Toy\n")[2], "page.md:19: .*only once"),
     ],
 )
 def test_mistakes_of_authors(book: Any, page: str, message: str) -> None:
@@ -267,9 +283,9 @@ def test_notebooks_and_linter_see_caption_and_fallback(book: Any) -> None:
     )
     whole = Book(book.folder)
     chapter = read_chapter(book.folder / "book/page.md", whole.extensions)
-    directive = next(block for block in chapter.blocks if getattr(block, "name", "") == "lab")
+    directive = next(block for block in chapter.blocks if getattr(block, "name", "") == "lab-start")
     plain = PlainMarkdown(chapter, whole, {}).directive(directive)
-    assert plain.startswith("**Laboratory.** Half of _ten_ is five.\n\n| number | half |")
+    assert plain.startswith("**Laboratory.** Half of _ten_ is five.\n\nThe page has")
     assert plain.endswith("(https://a.github.io/b/book/page.html#lab-toy).")
     assert "Half of ten is five." in [line.text for line in prose_lines(chapter)]
 

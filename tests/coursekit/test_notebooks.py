@@ -1,8 +1,10 @@
 """Student notebooks: what stays, what goes, how MyST becomes plain Markdown, and drift."""
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -104,6 +106,18 @@ print("passed" if add(1, 2) == 3 else "failed")
 ```
 
 ```{solution-end}
+```
+
+```{spoiler-start} 1.1a
+```
+
+A spoiler: use the secret.
+
+```{code-cell} ipython3
+print(1 + 2)  # gives the secret away
+```
+
+```{spoiler-end}
 ```
 
 ```{code-cell} ipython3
@@ -241,6 +255,17 @@ def test_instructor_notebook_keeps_solution_and_hidden_test(repository: Path) ->
     assert "### Solution of exercise 1.1a" in text and "glue(" not in text
 
 
+def test_what_gives_an_answer_away_is_on_the_page_and_not_in_the_students_notebook(
+    repository: Path,
+) -> None:
+    whole, students = (sources(build(repository, who)) for who in ("instructor", "student"))
+    assert "print(1 + 2)  # gives the secret away" in whole
+    assert not any("spoiler" in source or "1 + 2" in source for source in students)
+    where = "What the [page](https://toy.example/book/1-sums.html) has here shows the answer"
+    assert any(f"{where} of exercise 1.1a." in source for source in students)
+    assert not any(where in source for source in whole)
+
+
 def test_only_values_the_reader_sees_are_kept(repository: Path) -> None:
     book = Book(repository)
     chapter = book.chapters[repository / "book/1-sums.md"]
@@ -285,6 +310,10 @@ def test_text_is_cut_at_headings_folds_and_figures_only(repository: Path) -> Non
         (
             "# T\n\n```{exercise-start} A\n:number: 1.1a\n```\n```{solution-end}\n```\n",
             r"1-sums\.md:6: .*closes nothing",
+        ),
+        (
+            "# T\n\n```{spoiler-start} 1.1a\n```\n\nThe end is missing.\n",
+            r"1-sums\.md:3: \{spoiler-start\} is not closed",
         ),
         (
             "# T\n\n```{exercise-start} A\n:number: 1.1a\n```\n```{solution-start} 1.1a\n```\n",
@@ -430,6 +459,8 @@ def test_first_cell_does_nothing_where_the_course_is_present(
 def test_first_cell_installs_the_course_and_keeps_torch(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pins = "# all\nnumpy==2.0\nshap==0.51.0\ntorch==2.13.0\ntransformers==5.23.0\n"
+    (repository / "constraints.txt").write_text(pins)
     calls: list[list[str]] = []
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(subprocess, "check_call", calls.append)
@@ -439,7 +470,18 @@ def test_first_cell_installs_the_course_and_keeps_torch(
     [command] = calls
     assert command[:4] == [sys.executable, "-m", "pip", "install"]
     assert "circuits-and-rewards @ git+https://git.example/someone/toy@trunk" in command
-    assert f"torch=={torch.__version__}" in command
+    pinned = [argument for argument in command if "==" in argument]
+    assert pinned == ["shap==0.51.0", "transformers==5.23.0", f"torch=={torch.__version__}"]
+
+
+def test_what_the_first_cell_pins_is_in_the_constraints_and_needed_by_the_course() -> None:
+    root = Path(__file__).resolve().parents[2]
+    lines = (root / "constraints.txt").read_text().splitlines()
+    pinned = {line.partition("==")[0] for line in lines}
+    needs = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert set(notebooks.PINNED) <= pinned & {
+        re.match(r"[\w-]+", need)[0].replace("_", "-") for need in needs
+    }
 
 
 def run(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:

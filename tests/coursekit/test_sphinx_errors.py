@@ -40,6 +40,10 @@ WRONG = {
         "```{solution-start} 1.3\n```\n```{exercise-end}\n```",
         "5: WARNING: exercise-end closes solution 1.3",
     ),
+    "spoiler-of-nothing": (
+        "```{spoiler-start} 9.8\n```\ntext\n\n```{spoiler-end}\n```",
+        "3: WARNING: spoiler 9.8 names an exercise that is not in this chapter",
+    ),
     "heading-between": (
         exercise("1.4", "## Heading", solved=False),
         "3: WARNING: a heading stands between the start and the end of exercise 1.4",

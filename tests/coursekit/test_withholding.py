@@ -12,7 +12,7 @@ from sphinx.errors import ConfigError
 from coursekit.withholding import Withholding, withholding
 
 DAY = datetime.date(2027, 2, 1)
-SECRET = ("zebra_crossing", "quagga stripes", "okapi output")
+SECRET = ("zebra_crossing", "quagga stripes", "okapi output", "numbat heading", "numbat drawn")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,17 @@ SVG('<svg xmlns="http://www.w3.org/2000/svg"><text>tapir portrait</text></svg>')
 :::{solution-end}
 :::
 
+:::{spoiler-start} 2.1a
+:::
+It has a numbat heading.
+
+```{code-cell} ipython3
+print("numbat", "drawn")
+```
+
+:::{spoiler-end}
+:::
+
 :::{exercise-start} Another
 :number: 3.1
 :minutes: 2
@@ -175,6 +186,7 @@ def test_shown_solutions_are_there(build: Callable) -> None:
     found = everything_in(book.html)
     assert all(word in found for word in SECRET)
     assert "tapir portrait" in everything_in(book.html / "_images")
+    assert "shows the answer" not in found
 
 
 @pytest.mark.parametrize("setting", ["withheld", {2: "withheld"}, {2: "2999-01-02"}])
@@ -183,12 +195,16 @@ def test_nothing_of_a_withheld_solution_is_anywhere_in_the_site(
 ) -> None:
     book = build(setting)
     found = everything_in(book.html)
-    assert not [word for word in (*SECRET, "quagga", "zebra", "okapi", "tapir") if word in found]
+    assert not [
+        word for word in (*SECRET, "quagga", "zebra", "okapi", "tapir", "numbat") if word in found
+    ]
     assert ("plain gnu" in found) == (setting != "withheld")
     solution = book.page("chapter").select_one("#solution-2-1a")
     said = solution.get_text(" ", strip=True)
     expected = "appears here on 02 January 2999" if "2999" in str(setting) else "not on this site"
     assert expected in said and "Back to exercise 2.1a" in said
+    page = book.page("chapter").get_text(" ", strip=True)
+    assert "shows the answer of exercise 2.1a" in page
     instructors = book.page("instructors").select_one("article").get_text(" ", strip=True)
     assert "This page holds answers" in instructors and "More" not in instructors
 

@@ -61,12 +61,12 @@ class Found:
         return f"{self.lines} lines, {self.words} words"
 
 
-def secrets(project: Project, section: str, *, with_pages: bool) -> Secrets:
-    """Collects what the solutions of a section hold and no other part of the book does.
+def secrets(project: Project, sections: str, *, with_pages: bool) -> Secrets:
+    """Collects what the solutions of sections, and what gives them away, hold and no other part of the book does.
 
     Args:
         project: The course; what its chapters' cells gave is read from the cache.
-        section: Its number.
+        sections: Their numbers, one digit each.
         with_pages: Whether pages that hold answers to several sections count, too.
 
     Returns:
@@ -76,7 +76,7 @@ def secrets(project: Project, section: str, *, with_pages: bool) -> Secrets:
     secret, public = [], []
     for chapter in book.chapters.values():
         answers = False  # from the mark of a page that holds them on
-        solutions = _solutions(chapter) if chapter.name[0] == section else set()
+        solutions = _solutions(chapter) if chapter.name[0] in sections else set()
         hidden_cells = set()
         for block in chapter.blocks:
             answers = answers or getattr(block, "name", "") == "holds-answers"

@@ -44,12 +44,15 @@ TRANSCRIPT = Path(__file__).with_name("transcript.txt")
 ORIGINAL = Book(ROOT)
 """The course that is forked; it may be a fork itself."""
 FORK = "https://github.com/a-university/rewarding-circuits"
-WITHHELD_TO = "{2: 2999-01-15, 3: 2026-01-15}"
-"""Section 2 until a day that has not come, and section 3 until one that has."""
+WITHHELD_TO = "{1: withheld, 2: 2999-01-15, 3: 2026-01-15}"
+"""Section 1 for good, 2 until a day that has not come, and 3 until one that has."""
 
 LIMITS = ("--seconds", "8", "--memory", "600", "--workers", "2")
 STUDENTS = "3-2-derivations"
 """The notebook in which a student gets stuck."""
+
+DIAGRAM = "book/1-transformer-architecture.html"
+"""The page whose first exercise is answered by a later figure."""
 
 Say = Callable[[str], None]
 
@@ -178,15 +181,15 @@ def change_the_address(me: Instructor) -> None:
 
 
 def withhold(me: Instructor) -> None:
-    """Two sections' solutions held back, one of them to a day that is over.
+    """Three sections' solutions held back, one of them to a day that is over.
 
     Args:
         me: The instructor.
     """
-    me.say("== Hold back the solutions of section 2, and those of section 3 to a day gone by")
+    me.say("== Hold back the solutions of sections 1 and 2, and of section 3 to a day gone by")
     me.edit(r"^  config:$", f"  config:\n    course_solutions: {WITHHELD_TO}")
     said = me.run("coursekit", "doctor", status=1, shown="^(note|MISSING)|thing")
-    assert "solutions are withheld (2: 2999-01-15)" in said
+    assert "solutions are withheld (1: for good; 2: 2999-01-15)" in said
 
 
 def build(me: Instructor) -> None:
@@ -202,12 +205,14 @@ def build(me: Instructor) -> None:
         shutil.copytree(cache, me.course / "_build/.jupyter_cache")
     me.run("coursekit", "build", shown="^(building the site|built|build failed)")
     project = Project(me.course)
-    secrets = recoverable.secrets(project, "2", with_pages=True)
+    secrets = recoverable.secrets(project, "12", with_pages=True)
     others = recoverable.secrets(project, "3", with_pages=False)
     found = recoverable.search(project.html, secrets)
-    me.say(f"section 2, withheld, and pages that hold answers: {secrets}")
+    me.say(f"sections 1 and 2, withheld, and pages that hold answers: {secrets}")
     me.say(f"found of them in {found.files} files of the site, its PDFs and notebooks: {found}")
     assert not found.anything, found.examples
+    assert "fig-decoder-blank" in (page := (project.html / DIAGRAM).read_text("utf-8"))
+    assert "fig-decoder-shapes" not in page  # the diagram of a run would fill the blanks
     shown = recoverable.search(project.html, others)
     me.say(f"section 3, whose day is over: {others}")
     me.say(f"found of them: {shown}")

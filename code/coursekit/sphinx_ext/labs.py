@@ -53,9 +53,7 @@ class LabStart(CourseDirective):
         if not self.options.get("caption", "").strip():
             self.warn("say in `:caption:` what to conclude, in one sentence")
         words, _ = self.state.inline_text(self.options.get("caption", ""), self.lineno)
-        return self.marked(
-            gate("", headline("", "", *words), kind="lab", opens=True, number=name)
-        )
+        return self.marked(gate("", headline("", "", *words), kind="lab", opens=True, number=name))
 
 
 class LabEnd(CourseDirective):

@@ -12,7 +12,12 @@ from coursekit.sphinx_ext.nodes import exercise, fold, gate, lab, label, spoiler
 
 logger = logging.getLogger(__name__)
 
-_WHOLE = {"exercise": exercise, "solution": fold, "lab": lab, "spoiler": spoiler}
+_WHOLE: dict[str, type[nodes.Element]] = {
+    "exercise": exercise,
+    "solution": fold,
+    "lab": lab,
+    "spoiler": spoiler,
+}
 """What the content between two markers of a kind becomes."""
 
 
@@ -65,7 +70,9 @@ class Pair(SphinxTransform):
             _warn(start, f"a heading stands between the start and the end of {_name(start)}")
         else:
             last = siblings.index(end)
-            whole = _WHOLE[start["kind"]]("", *start.children, *siblings[first + 1 : last], **start.attributes)
+            whole = _WHOLE[start["kind"]](
+                "", *start.children, *siblings[first + 1 : last], **start.attributes
+            )
             whole.source, whole.line = start.source, start.line
             siblings[first:last] = [whole]
             return

@@ -48,13 +48,13 @@ class Withhold(SphinxTransform):
                     "The solution is not on this site.", "The solution appears here", until
                 )
         for node in list(self.document.findall(spoiler)):
-            until, item = rule.until(node["number"]), node["number"]
-            notice = _notice(
-                f"What stands here shows the answer of exercise {item}, and is not on this site.",
-                f"What stands here shows the answer of exercise {item}. It appears",
-                until,
-            )
-            node.replace_self([notice] if until else node.children)
+            instead = node.children
+            if until := rule.until(node["number"]):
+                what = f"What stands here shows the answer of exercise {node['number']}"
+                instead = [
+                    _notice(f"{what}, and is not on this site.", f"{what}. It appears", until)
+                ]
+            node.replace_self(instead)
         marks = list(self.document.findall(holds_answers))
         for mark in marks:
             mark.parent.remove(mark)
