@@ -62,7 +62,7 @@ class Found:
 
 
 def secrets(project: Project, sections: str, *, with_pages: bool) -> Secrets:
-    """Collects what the solutions of sections, and what gives them away, hold and no other part of the book does.
+    """Collects what solutions, and what gives them away, hold and no other part of the book does.
 
     Args:
         project: The course; what its chapters' cells gave is read from the cache.
