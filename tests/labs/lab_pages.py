@@ -1,7 +1,7 @@
 """Laboratories on bare pages, opened from a folder as a reader without a server would."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,17 @@ def opened(
         assert not problems
     finally:
         context.close()
+
+
+@contextmanager
+def openings(
+    browser: Any, root: Path, folder: Path, name: str, **usual: Any
+) -> Iterator[Callable[..., Any]]:
+    """A function that opens a laboratory as `opened` does, as often as a test wants."""
+    with ExitStack() as pages:
+        yield lambda **options: pages.enter_context(
+            opened(browser, root, folder, name, **{**usual, **options})
+        )
 
 
 def said(page: Any) -> str:

@@ -7,41 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab_pages import openings
 
-from coursekit.labs.publish import preview
 from interp_rl.models.diagram import ANSWERS, WORD_BANK
 
 pytestmark = pytest.mark.browser
 
-STILL = "<table><tr><td>what stands here without scripts</td></tr></table>"
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-@pytest.fixture(scope="module")
-def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The laboratory on a bare page, opened from its folder as a zip's reader would."""
-    return preview(root, "blanks", tmp_path_factory.mktemp("blanks"), STILL).as_uri()
-
-
 @pytest.fixture
-def lab(browser: Any, address: str) -> Iterator[Any]:
+def lab(browser: Any, root: Path, folder: Path) -> Iterator[Any]:
     """Opens the page with some properties, starts the laboratory, and hears of errors."""
-    views, complaints = [], []
-
-    def opened(*, started: bool = True, width: int = 1400, **properties: Any) -> Any:
-        view = browser.new_page(viewport={"width": width, "height": 850}, **properties)
-        view.on("pageerror", lambda error: complaints.append(str(error)))
-        view.goto(address)
-        views.append(view)
-        if started:
-            view.get_by_role("button", name="Start the laboratory").click()
-            view.wait_for_selector("section.lab[data-state=started]")
-        return view
-
-    yield opened
-    for view in views:
-        view.close()
-    assert not complaints, complaints
+    with openings(browser, root, folder, "blanks", width=1400) as opens:
+        yield opens
 
 
 def chip(view: Any, label: str) -> Any:
@@ -108,8 +87,11 @@ def test_a_wrong_label_is_explained_and_a_right_one_is_marked(lab: Any) -> None:
     drag(view, blank(view, 3), blank(view, 4))  # they change places, and lose their marks
     assert filling(view) == ANSWERS
     assert view.locator(".blanks-feedback li").count() == 3
+    listen = "passed = []; document.addEventListener('exercise-passed', e => passed.push(e.detail))"
+    view.evaluate(listen)
     view.get_by_role("button", name="Check my labels").click()
     assert "All five are right." in view.locator(".blanks-done").inner_text()
+    assert view.evaluate("passed") == ["1"]  # which the list of progress hears
 
 
 def test_with_no_label_placed_the_check_asks_for_one(lab: Any) -> None:
@@ -118,7 +100,7 @@ def test_with_no_label_placed_the_check_asks_for_one(lab: Any) -> None:
 
 
 def test_everything_goes_by_keyboard(lab: Any) -> None:
-    view = lab(started=False)
+    view = lab(start=False)
     view.keyboard.press("Tab")
     view.keyboard.press("Enter")
     view.wait_for_selector("section.lab[data-state=started]")
@@ -265,6 +247,6 @@ def test_nothing_moves_where_the_reader_wants_no_motion(lab: Any) -> None:
 
 
 def test_without_scripts_the_still_picture_stands(lab: Any) -> None:
-    view = lab(started=False, java_script_enabled=False)
-    assert view.get_by_text("what stands here without scripts").is_visible()
+    view = lab(start=False, java_script_enabled=False)
+    assert view.get_by_text("what stands there without scripts").is_visible()
     assert view.locator(".lab button").count() == 0

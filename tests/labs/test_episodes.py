@@ -1,16 +1,10 @@
 """The player of recorded flights in a browser."""
 
-from pathlib import Path
 
 import pytest
 from lab_pages import opened
 
 from coursekit.labs.episodes import FLIGHTS, data
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("labs")
 
 
 def test_the_critic_of_ppo_is_near_what_comes_and_an_untrained_one_is_not(root) -> None:

@@ -1,16 +1,10 @@
 """The gradient laboratory in a browser."""
 
-from pathlib import Path
 
 import pytest
 from lab_pages import numbers, opened, said
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("labs")
 
 
 def test_the_batch_mean_is_biased_and_more_episodes_mend_it(browser, root, folder) -> None:

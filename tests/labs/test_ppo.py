@@ -1,6 +1,5 @@
 """The laboratories of section 4 in a browser: clip, KL estimates, advantages, frontier."""
 
-from pathlib import Path
 
 import pytest
 from lab_pages import numbers, opened, said
@@ -8,11 +7,6 @@ from lab_pages import numbers, opened, said
 from interp_rl.finetuning import kl, training_runs
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("labs")
 
 
 # clip

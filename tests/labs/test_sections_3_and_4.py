@@ -1,6 +1,5 @@
 """What every laboratory of sections 3 and 4 does: on any screen, by any hand, without scripts."""
 
-from pathlib import Path
 
 import pytest
 from lab_pages import opened
@@ -11,11 +10,6 @@ pytestmark = pytest.mark.browser
 
 NAMES = ("gradients", "episodes", "kl", "advantages", "clip", "frontier")
 EAGER = {"kl", "clip"}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("labs")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,40 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from coursekit.labs.publish import preview
+from lab_pages import openings
 
 pytestmark = pytest.mark.browser
 
-STILL = "<table><tr><td>what stands here without scripts</td></tr></table>"
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-@pytest.fixture(scope="module")
-def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The laboratory on a bare page, opened from its folder as a zip's reader would."""
-    return preview(root, "shapley", tmp_path_factory.mktemp("shapley"), STILL).as_uri()
-
-
 @pytest.fixture
-def lab(browser: Any, address: str) -> Iterator[Any]:
+def lab(browser: Any, root: Path, folder: Path) -> Iterator[Any]:
     """Opens the page with some properties, starts the laboratory, and hears of errors."""
-    views, complaints = [], []
-
-    def opened(*, started: bool = True, width: int = 1400, **properties: Any) -> Any:
-        view = browser.new_page(viewport={"width": width, "height": 850}, **properties)
-        view.on("pageerror", lambda error: complaints.append(str(error)))
-        view.goto(address)
-        views.append(view)
-        if started:
-            view.get_by_role("button", name="Start the laboratory").click()
-            view.wait_for_selector("section.lab[data-state=started]")
-        return view
-
-    yield opened
-    for view in views:
-        view.close()
-    assert not complaints, complaints
+    with openings(browser, root, folder, "shapley", width=1400) as opens:
+        yield opens
 
 
 def number(text: str) -> float:
@@ -157,7 +135,7 @@ def test_a_readers_own_words_if_the_classifier_knows_them(lab: Any) -> None:
 
 
 def test_everything_goes_by_keyboard(lab: Any) -> None:
-    view = lab(started=False)
+    view = lab(start=False)
     view.keyboard.press("Tab")
     view.keyboard.press("Enter")
     view.wait_for_selector("section.lab[data-state=started]")
@@ -221,6 +199,6 @@ def test_nothing_moves_where_the_reader_wants_no_motion(lab: Any) -> None:
 
 
 def test_without_scripts_the_still_picture_stands(lab: Any) -> None:
-    view = lab(started=False, java_script_enabled=False)
-    assert view.get_by_text("what stands here without scripts").is_visible()
+    view = lab(start=False, java_script_enabled=False)
+    assert view.get_by_text("what stands there without scripts").is_visible()
     assert view.locator(".lab button").count() == 0

@@ -4,6 +4,7 @@ import { HEIGHT, PLACES, WIDTH, drawing, placeOf, placeOfBlank } from "./drawing
 import { emptyFilling, holderOf, inBank, openWalk, verdicts, withLabel, without } from "./filling.js";
 import { startWalk } from "./walk.js";
 
+const EXERCISE = "1"; // that the laboratory solves
 const FAR = 6; // pixels that a finger may tremble before it drags
 
 /** What the laboratory needs besides the model, which only the walk loads. */
@@ -148,6 +149,7 @@ export function start(root, data) {
 
   function finish() {
     const walk = openWalk(data, state.filling);
+    document.dispatchEvent(new CustomEvent("exercise-passed", { detail: EXERCISE })); // for the list of progress
     const go = button("Follow a sentence through the model", begin, { primary: true });
     const problem = liveRegion();
     score.textContent = "";
