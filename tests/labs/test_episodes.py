@@ -1,6 +1,5 @@
 """The player of recorded flights in a browser."""
 
-
 import pytest
 from lab_pages import opened
 

@@ -1,6 +1,5 @@
 """The gradient laboratory in a browser."""
 
-
 import pytest
 from lab_pages import numbers, opened, said
 

@@ -1,6 +1,5 @@
 """The laboratories of section 4 in a browser: clip, KL estimates, advantages, frontier."""
 
-
 import pytest
 from lab_pages import numbers, opened, said
 

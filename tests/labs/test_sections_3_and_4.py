@@ -1,6 +1,5 @@
 """What every laboratory of sections 3 and 4 does: on any screen, by any hand, without scripts."""
 
-
 import pytest
 from lab_pages import opened
 

@@ -39,6 +39,9 @@ OUTPUT_LIMIT = 500
 LARGEST = 10_000_000
 """How many numbers an answer may have to be looked at; an expanded tensor has any number."""
 
+SHOWN = 8
+"""How many numbers of a tensor a result shows."""
+
 TIME_LIMIT = 30.0
 """Seconds that a check, with all calls of the student's code, may take."""
 
@@ -319,8 +322,9 @@ def compare(
         Wrong: If the answer is not a floating-point tensor, has another shape, contains NaN or
             differs from the expected values.
     """
-    texts = {"got": show(answer), "expected": show(expected)}
     values = _as_tensor(answer)
+    begin = _first_difference(values, expected, tolerance)
+    texts = {"got": show(answer, begin=begin), "expected": show(expected, begin=begin)}
     right = values is not None and _close(values, expected, tolerance)
     if right and isinstance(answer, Tensor) and answer.is_floating_point():
         return
@@ -353,26 +357,37 @@ def compare(
             **texts,
         )
     wrong = int((~torch.isclose(answer.double(), expected.double(), tolerance, tolerance)).sum())
+    if expected.numel() == 1:
+        raise Wrong("Your value differs from the right one.", **texts)
     raise Wrong(f"{wrong} of {expected.numel()} values differ from the right ones.", **texts)
 
 
-def show(value: Any, digits: int = 3) -> str:
+def _first_difference(values: Tensor | None, expected: Tensor, tolerance: float) -> int:
+    """Where two tensors of one shape, too large to be shown in full, differ first."""
+    if values is None or values.shape != expected.shape or values.numel() <= SHOWN:
+        return 0
+    wrong = ~torch.isclose(values.double(), expected.double(), tolerance, tolerance)
+    return int(wrong.flatten().int().argmax())
+
+
+def show(value: Any, digits: int = 3, *, begin: int = 0) -> str:
     """A value as short text for a result.
 
     Args:
         value: Anything a student's code can return.
         digits: Decimal places of the numbers in a tensor.
+        begin: The number of a tensor with which to begin, counted row by row.
 
     Returns:
         Small tensors in full, larger ones by shape and first values, the rest by a shortened repr.
     """
     try:
-        return _shown(value, digits)
+        return _shown(value, digits, begin)
     except Exception:  # a class of the student's, whose every method may raise
         return _kind(value)
 
 
-def _shown(value: Any, digits: int) -> str:
+def _shown(value: Any, digits: int, begin: int) -> str:
     if not isinstance(value, Tensor | np.ndarray):
         shortened = reprlib.Repr()
         shortened.maxstring = shortened.maxother = 200
@@ -380,12 +395,15 @@ def _shown(value: Any, digits: int) -> str:
     tensor = _as_tensor(value)
     if tensor is None:
         return f"{_kind(value)} of shape {tuple(value.shape)}"
-    first = tensor.flatten()[:8].round(decimals=digits) + 0.0  # no -0.000
+    first = tensor.flatten()[begin : begin + SHOWN].round(decimals=digits) + 0.0  # no -0.000
     values = ", ".join(f"{number:.{digits}f}" for number in first.tolist())
     if tensor.ndim == 0:
         return values
-    more = ", ..." if tensor.numel() > len(first) else ""
-    return f"[{values}{more}]" + (f"  shape {tuple(tensor.shape)}" if tensor.ndim > 1 else "")
+    more = ", ..." if tensor.numel() > begin + len(first) else ""
+    where = ", ".join(str(int(i)) for i in torch.unravel_index(torch.tensor(begin), tensor.shape))
+    start = f"from [{where}] on: " if begin else ""
+    shape = f"  shape {tuple(tensor.shape)}" if tensor.ndim > 1 else ""
+    return f"{start}[{values}{more}]{shape}"
 
 
 def _outcome(

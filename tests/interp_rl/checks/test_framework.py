@@ -290,6 +290,32 @@ def test_callables_of_every_kind_are_called():
     assert check_double(torch.nn.Identity()).message == "3 of 3 values differ from the right ones."
 
 
+def test_of_a_large_answer_the_part_is_shown_that_is_wrong():
+    expected = torch.arange(40.0).reshape(4, 10)
+    answer = expected.clone()
+    answer[2, 3] = -1
+    with pytest.raises(Wrong) as caught:
+        compare(answer, expected)
+    wrong = caught.value
+    assert wrong.message == "1 of 40 values differ from the right ones."
+    assert wrong.got.startswith("from [2, 3] on: [-1.000, 24.000, ")
+    assert wrong.expected.startswith("from [2, 3] on: [23.000, 24.000, ")
+    assert wrong.got.endswith(", ...]  shape (4, 10)")
+    with pytest.raises(Wrong) as caught:
+        compare(expected + 1, expected)
+    assert caught.value.got.startswith("[1.000, ")
+    answer = expected.clone()
+    answer[3, 9] = -1
+    with pytest.raises(Wrong) as caught:
+        compare(answer, expected)
+    assert caught.value.got == "from [3, 9] on: [-1.000]  shape (4, 10)"
+
+
+def test_a_single_number_is_not_counted():
+    with pytest.raises(Wrong, match="Your value differs from the right one"):
+        compare(torch.tensor(1.0), torch.tensor(2.0))
+
+
 # ----- values instead of functions
 
 

@@ -64,7 +64,7 @@ WRONG = {
         at_end(s, m) != 0, at_end(s, m), -b * (p - q) * m
     ),
     "leave out the penalty": lambda s, p, q, m, b: at_end(s, m),
-    "leave out the score": lambda s, p, q, m, b: -b * (p - q) * m,
+    "No score is left in your answer": lambda s, p, q, m, b: -b * (p - q) * m,
     "leave out beta": lambda s, p, q, m, b: at_end(s, m) - (p - q) * m,
     "multiply the score by beta": lambda s, p, q, m, b: b * (at_end(s, m) - (p - q) * m),
     "padding is not 0: mask": lambda s, p, q, m, b: at_end(s, m) - b * (p - q),

@@ -64,6 +64,11 @@ def chosen(texts, model, tokenizer):
     return odds.max(-1, keepdim=True).values
 
 
+@torch.no_grad()
+def unmasked(texts, model, tokenizer):
+    return model(input_ids=batch(texts, tokenizer)["input_ids"]).logits
+
+
 WRONG = {
     "You return logits": logits,
     "You return probabilities": lambda *a: logits(*a).softmax(-1),
@@ -74,6 +79,7 @@ WRONG = {
     "as one number for each text": lambda *a: chosen(*a)[:, 0],
     "number of the predicted class": lambda *a: logits(*a).argmax(-1).float(),
     "mean over the texts": lambda *a: by_logit(*a).mean(0),
+    "leave out the attention mask": lambda *a: torch.logit(unmasked(*a).softmax(-1)),
     "first text only": lambda *a: by_logit(*a)[:1],
     "softmax twice": lambda *a: torch.logit(logits(*a).softmax(-1).softmax(-1)),
     "sigmoid to each logit": lambda *a: logits(*a).sigmoid(),

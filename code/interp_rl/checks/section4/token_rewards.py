@@ -83,7 +83,8 @@ def _mistakes(
             at_end != 0, at_end, -penalty
         ),
         "You leave out the penalty.": at_end,
-        "You leave out the score.": -penalty,
+        "No score is left in your answer: you leave it out, or put it where the mask takes it "
+        "away. Pay it at the last token with `mask` True.": -penalty,
         "You leave out beta.": at_end - ratio * mask,
         "You multiply the score by beta, too. Beta is the price of KL alone.": (
             beta * at_end - penalty

@@ -27,25 +27,27 @@ def tiny_tokenizer() -> Any:
         unk_token="[UNK]",
         mask_token="[MASK]",
         model_max_length=64,
+        model_input_names=["input_ids", "attention_mask"],
     )
 
 
 @cache
 def tiny_classifier() -> Any:
-    """A GPT-2 of one layer with three classes and random weights.
+    """A DistilBERT of one layer with three classes and random weights.
+
+    Each position reads all others, so that padding matters unless it is masked.
 
     Returns:
         The model, in evaluation mode.
     """
     import torch
-    from transformers import GPT2Config, GPT2ForSequenceClassification
+    from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        config = GPT2Config(
-            vocab_size=len(WORDS), n_positions=64, n_embd=16, n_layer=1, n_head=2, num_labels=3,
-            pad_token_id=0,
-            bos_token_id=None,
-            eos_token_id=None, initializer_range=0.5, attn_implementation="eager",
+        config = DistilBertConfig(
+            vocab_size=len(WORDS), max_position_embeddings=64, dim=16, n_layers=1, n_heads=2,
+            hidden_dim=32, num_labels=3, pad_token_id=0, initializer_range=0.5,
+            attn_implementation="eager",
         )  # fmt: skip
-        return GPT2ForSequenceClassification(config).eval()
+        return DistilBertForSequenceClassification(config).eval()

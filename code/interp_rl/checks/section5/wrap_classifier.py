@@ -54,6 +54,13 @@ def _logits(texts: np.ndarray) -> Float[Tensor, "text label"]:
     return torch.cat([model(input_ids=row).logits for row in rows])
 
 
+@torch.no_grad()
+def _unmasked_logits(texts: np.ndarray) -> Float[Tensor, "text label"]:
+    """All texts at once, with padding that the model reads as if it were words."""
+    batch = tiny_tokenizer()(texts.tolist(), padding=True, return_tensors="pt")
+    return tiny_classifier()(input_ids=batch["input_ids"]).logits
+
+
 def _log_odds(logits: Float[Tensor, "text label"]) -> Float[Tensor, "text label"]:
     return torch.logit(logits.double().softmax(-1)).float()
 
@@ -90,6 +97,8 @@ def _mistakes(texts: np.ndarray) -> dict[str, Tensor]:
     }
     if len(texts) > 1:
         mistakes |= {
+            "You leave out the attention mask, and the model reads the padding of the shorter "
+            "texts: hand it `batch['attention_mask']`.": _log_odds(_unmasked_logits(texts)),
             "Your function answers for the first text only. SHAP asks about many masked texts in "
             "one call.": right[:1],
         }
