@@ -5,9 +5,11 @@ import re
 
 import pytest
 import torch
+from chapter_run import Run
+from chapter_run import run as run_chapter
 
 from coursekit.budgets import budgets
-from interp_rl import models
+from interp_rl import models, plots
 from interp_rl.models import shapes
 from interp_rl.models.diagram import ANSWERS, WORD_BANK
 from interp_rl.models.recipes.ioi_corpus import PLACES
@@ -183,6 +185,47 @@ def test_loading_with_hooks_alters_no_probability(ioi_model, run):
     with torch.no_grad():
         logits = plain(ioi_model.to_tokens(TEXT)).logits
     torch.testing.assert_close(logits.softmax(-1), run[0].softmax(-1), atol=1e-5, rtol=1e-4)
+
+
+# The laboratory's still picture
+
+
+@pytest.fixture(scope="module")
+def chapter(root) -> Run:
+    return run_chapter(root, "1-transformer-architecture")
+
+
+def test_another_name_changes_only_its_token_at_first_and_then_later_ones(chapter, words):
+    changes, mary = chapter.names["changes"], words.index("Mary")
+    assert changes.shape == (chapter.names["cfg"].n_layers + 1, len(words))
+    assert changes[0].nonzero().flatten().tolist() == [mary]
+    assert not changes[:, :mary].any(), "an earlier token has changed"
+    assert (changes[1:, mary:] > 0).all()
+    assert changes[-1].argmax() == len(words) - 1 and changes[-1, -1] > 0.5
+
+
+def test_the_still_picture_names_no_label_of_a_blank(chapter, source):
+    (picture,) = (
+        value
+        for value in chapter.values
+        if isinstance(value, plots.Picture) and "with another name" in value.alt
+    )
+    caption = source.split("name: fig-positions-meet")[1].split("tags:")[0]
+    shown = " ".join((picture.svg, picture.table, picture.alt, caption))
+    assert "after block 0" in shown
+    for label in WORD_BANK:
+        assert not re.search(rf"\b{label}\b", shown, re.IGNORECASE), label
+
+
+def test_the_table_of_the_blanks_says_how_many_numbers_each_hands_on(chapter, source, ioi_model):
+    table = source.split("how much changes with another name")[1].split("```{lab-end}")[0]
+    said = re.sub("{glue:text}`(.+?)`", lambda found: chapter.glued[found[1]], table)
+    rows = dict(re.findall(r"^\| (\d) \| .* \| ([^|]+) \|$", said, flags=re.MULTILINE))
+    shape_of = {step.name.partition(":")[0]: step.shape for step in shapes.trace(ioi_model, TEXT)}
+    assert rows == {
+        str(number): " × ".join(map(str, [n for n in shape_of[label] if n != 1]))
+        for number, label in ANSWERS.items()
+    }
 
 
 # The page

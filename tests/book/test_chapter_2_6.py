@@ -176,11 +176,13 @@ def test_nearly_all_nodes_reach_one_percent(names):
 
 
 def test_figures_bring_their_numbers(validation, names):
-    scatter, bars = (value for value in validation.values if isinstance(value, plots.Picture))
+    pictures = [value for value in validation.values if isinstance(value, plots.Picture)]
+    scatter, bars, lines = pictures
     sets = sum(len(some) for kinds in names["tests"].values() for some in kinds.values())
     assert scatter.table.count('<th scope="row"') == sets == len(names["rows"])
     assert bars.table.count('<th scope="row"') == len(names["circuit"])
     assert '<th scope="col">witness K</th>' in bars.table
+    assert lines.table.count('<th scope="row"') == len(names["movers"]) + 1
 
 
 # ----- redundancy
@@ -213,3 +215,42 @@ def test_greedy_never_beats_the_exhaustive_search(names):
     assert all(gap(test) <= gap(worst) + 1e-5 for test in names["greedily"])
     assert len(names["start"]) <= 10
     assert names["worst"].removed <= names["start"].nodes
+
+
+# ----- the laboratory's still picture
+
+
+def test_model_and_circuit_fall_together_and_further_than_the_sum_of_single_effects(names):
+    lines, movers = names["fallen"], names["movers"]
+    model, circuit = lines["the model"], lines["the circuit"]
+    assert torch.allclose(model[1], names["added_up"][1], atol=1e-4)
+    assert (model[2:] < names["added_up"][2:] - 0.03 * names["whole"]).all()
+    assert names["added_up"][-1] - model[-1] > 0.25 * names["whole"]
+    assert (model - circuit).abs().max() < 0.1 * names["whole"]
+    assert model[0] == pytest.approx(names["whole"], abs=1e-4)
+    assert model[-1] == pytest.approx(names["ablator"].without([movers]).mean().item(), abs=1e-4)
+
+
+def test_the_naive_circuit_is_near_zero_without_its_two_name_movers(names):
+    lines, has = names["fallen"], names["naive"].classes["name mover"]
+    assert has == names["movers"][:2] and len(names["movers"]) > 2
+    naive, model = lines["the naive circuit"], lines["the model"]
+    assert abs(naive[2]) < 0.1 * names["whole"]
+    assert model[2] > 0.6 * names["whole"]
+    assert (
+        naive[2:].max()
+        == naive[2:].min()
+        == naive.min()
+        < min(lines["the circuit"].min(), model.min())
+    )
+
+
+def test_the_laboratorys_table_has_the_largest_gap_of_a_class(validation, names):
+    for circuit, glued in (
+        ("found", "found-class"),
+        ("naive", "naive-class"),
+        ("circuit", "class-gap"),
+    ):
+        by_class = ioi.Validation(names["ablator"], names[circuit]).by_class()
+        largest = max(test.gap for test in by_class.values())
+        assert validation.glued[f"s26-{glued}"] == f"{largest:.2f}"

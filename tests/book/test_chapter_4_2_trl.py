@@ -27,9 +27,10 @@ def test_prose_uses_exactly_the_numbers_that_its_cells_provide(with_trl):
     assert set(re.findall(r"{glue:text}`([^`]+)`", with_trl.text)) == set(with_trl.glued)
 
 
-def test_the_figure_brings_its_numbers(with_trl):
-    pictures = [value for value in with_trl.values if isinstance(value, plots.Picture)]
-    assert len(pictures) == 1 and pictures[0].table
+def test_figures_bring_their_numbers(with_trl):
+    frontier, prices = (v for v in with_trl.values if isinstance(v, plots.Picture))
+    assert frontier.table
+    assert prices.table.count('<th scope="row"') == 3 * 5
 
 
 # ----- settings
@@ -120,6 +121,69 @@ def test_each_point_has_three_seeds(names):
     for method in names["STYLES"]:
         for *_, dial in names["found"][method]:
             assert len(names["runs"].of(method, dial)) == 3
+
+
+# ----- the laboratory's still picture
+
+
+@pytest.fixture(scope="module")
+def along(names):
+    """For each method what the figure draws: from the reference over falling prices to 0."""
+    points = {}
+    for row, *values in names["rows"][-15:]:
+        method, tick = row.split(", ")
+        points.setdefault(method, {})[tick] = dict(zip(names["measures"], values, strict=True))
+    return points
+
+
+def test_the_figure_has_the_first_seeds_from_the_reference_to_a_price_of_zero(names, along):
+    runs = names["runs"]
+    for method, name in {"ppo": "PPO", "rloo": "RLOO", "grpo": "GRPO"}.items():
+        assert list(along[name]) == ["start", "0.3", "0.1", "0.05", "0"]
+        for tick, drawn in along[name].items():
+            which = ("reference", 0.0) if tick == "start" else (method, float(tick))
+            (first,) = (point for point in runs.of(*which) if point.seed == 0)
+            assert drawn["score"] == first.reward and drawn["KL, nats"] == first.kl
+            assert drawn["perplexity"] == first.perplexity
+            assert drawn["distinct-2"] == first.distinct_2
+
+
+def test_score_and_divergence_rise_towards_a_price_of_zero(along):
+    for points in along.values():
+        kl = [point["KL, nats"] for point in points.values()]
+        assert kl == sorted(kl)
+        scores = [point["score"] for point in points.values()]
+        assert max(scores[1:]) > scores[1] > scores[0] and scores[-1] > 0.85
+
+
+def test_the_language_holds_while_there_is_a_price_and_not_without(along):
+    for points in along.values():
+        before = points["start"]["perplexity"]
+        assert all(
+            0.67 < point["perplexity"] / before < 1.5
+            for tick, point in points.items()
+            if tick != "0"
+        )
+    assert all(
+        along[name]["0"]["perplexity"] > 10 * along[name]["start"]["perplexity"]
+        for name in ("RLOO", "GRPO")
+    )
+    assert along["PPO"]["0"]["perplexity"] < along["PPO"]["start"]["perplexity"]
+    assert along["PPO"]["0"]["distinct-2"] < 0.5 * along["PPO"]["start"]["distinct-2"]
+
+
+def test_the_text_of_the_table_is_shipped_and_changes_sides_at_the_moderate_price(with_trl, names):
+    said, runs = with_trl.glued, names["runs"]
+    places = {"high": 0.3, "moderate": 0.05, "free": 0.0}
+    for key, price in places.items():
+        first = runs.of("ppo", price)[0]
+        assert first.seed == 0 and said[f"s42t-lab-{key}-text"] == first.texts[0]
+        assert said[f"s42t-lab-{key}-score"] == f"{first.scores[0]:.3f}"
+        assert f"| ${price:g}$ | {{glue:text}}`s42t-lab-{key}-text`" in with_trl.text
+    before = runs.of("reference")[0]
+    assert said["s42t-lab-start-text"] == before.texts[0]
+    for key, liked in {"start": False, "high": False, "moderate": True, "free": True}.items():
+        assert (float(said[f"s42t-lab-{key}-score"]) > 0.5) is liked
 
 
 # ----- several GPUs

@@ -92,6 +92,52 @@ def _aids(names):
     return names["classifier"].card.training_aids
 
 
-def test_the_figure_brings_its_numbers(opening):
-    (picture,) = (value for value in opening.values if isinstance(value, plots.Picture))
-    assert picture.table.count('<th scope="row"') == 4
+def test_figures_bring_their_numbers(opening):
+    shares, circles = (value for value in opening.values if isinstance(value, plots.Picture))
+    assert shares.table.count('<th scope="row"') == 4
+    assert circles.table.count('<th scope="row"') == 4 * 2**3
+
+
+# ----- the laboratory's still picture
+
+
+def added(names, word):
+    """For each set of words that are there already: how many orders, and what `word` adds."""
+    return {
+        frozenset(there.split()) - {"none"}: (count, value)
+        for player, there, count, value in names["rows"]
+        if player == word
+    }
+
+
+def test_circles_average_to_the_shapley_values(names):
+    assert names["word_of"] == ["it", "was", "not", "bad"]
+    for player, word in enumerate(names["word_of"]):
+        circles = added(names, word).values()
+        assert sum(count for count, _ in circles) == 24
+        mean = sum(count * value for count, value in circles) / 24
+        assert mean == pytest.approx(float(names["shares"][player]), abs=1e-6)
+
+
+def test_bad_raises_with_not_and_lowers_without(names):
+    for there, (_, value) in added(names, "bad").items():
+        assert (value > 3) if "not" in there else (value < 0)
+    assert min(value for _, value in added(names, "bad").values()) < -3
+
+
+def test_not_adds_most_and_was_hardly_anything(names):
+    most = {word: max(v for _, v in added(names, word).values()) for word in names["word_of"]}
+    assert max(most, key=most.get) == "not"
+    assert names["shares"].argmax() == 2
+    assert max(abs(value) for _, value in added(names, "was").values()) < 0.5
+
+
+def test_the_laboratorys_table_has_the_same_from_both(opening, names):
+    said = opening.glued
+    for word in (*names["word_of"], None):
+        key = f"s5-lab-{word}-" if word else "s5-lab-"
+        assert said[f"{key}exact"] == said[f"{key}shap"]
+        if word:
+            values = [value for _, value in added(names, word).values()]
+            assert said[f"{key}least"] == f"{min(values):+.2f}"
+            assert said[f"{key}most"] == f"{max(values):+.2f}"
