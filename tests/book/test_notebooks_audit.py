@@ -96,10 +96,10 @@ def exercises() -> Iterator[tuple[str, str, str]]:
         stubs: dict[str, str] = {}
         for block, region in notebooks.published(chapter, "instructor"):
             tags = getattr(block, "tags", [])
-            if "stub" in tags and not region.solution:
+            if "stub" in tags and not region.secret:
                 stubs[region.exercise] = block.body
             elif "solution" in tags and (stub := stubs.get(region.exercise)):
-                solves = region.solution and set(functions(block.body)) & set(functions(stub))
+                solves = region.secret and set(functions(block.body)) & set(functions(stub))
                 if solves:
                     yield region.exercise, stub, block.body
 

@@ -77,17 +77,18 @@ def broken_links(site: Path, pages: Mapping[str, str]) -> dict[str, list[str]]:
     return broken
 
 
-def secrets_of(chapter: Chapter, *others: Chapter) -> set[str]:
+def secrets_of(chapter: Chapter, *others: Chapter, spoilers: bool = True) -> set[str]:
     """Lines that only solutions and hidden tests of a chapter hold.
 
     Args:
         chapter: The chapter.
         *others: Chapters whose open text shows the lines to anybody, too.
+        spoilers: Whether what gives an answer away is secret, too.
 
     Returns:
         The lines, without the spaces around them.
     """
-    secret, open_text = lines_of(chapter)
+    secret, open_text = lines_of(chapter, spoilers=spoilers)
     for other in others:
         open_text |= lines_of(other)[1]
     published = "\n".join(open_text)
@@ -97,7 +98,7 @@ def secrets_of(chapter: Chapter, *others: Chapter) -> set[str]:
 
 
 def lines_of(
-    chapter: Chapter, number: re.Pattern[str] = re.compile("")
+    chapter: Chapter, number: re.Pattern[str] = re.compile(""), *, spoilers: bool = True
 ) -> tuple[set[str], set[str]]:
     """The lines of a chapter that are to be hidden, and those that anybody may see.
 
@@ -105,19 +106,21 @@ def lines_of(
         chapter: The chapter.
         number: Which solutions count, by the numbers of their exercises; the others' lines are in
             neither set.
+        spoilers: Whether what gives an answer away is to be hidden, too.
 
     Returns:
         Lines of solutions and hidden tests, and all other lines.
     """
     secret: set[str] = set()
     open_text: set[str] = set()
+    openers = ("solution-start", *["spoiler-start"] * spoilers)
     inside, counts = False, True
     for block in chapter.blocks:
         if isinstance(block, Text):
             lines = block.source.splitlines()
         else:
             lines = block.body.splitlines()
-            if block.name in ("solution-start", "spoiler-start"):
+            if block.name in openers:
                 inside, counts = True, bool(number.match(block.argument.strip()))
             inside = inside and block.name not in ("solution-end", "spoiler-end")
         hidden = inside or (not isinstance(block, Text) and "hidden-test" in block.tags)
