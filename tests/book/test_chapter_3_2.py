@@ -32,7 +32,7 @@ def test_the_stubs_are_not_attempted_and_the_solutions_pass(derivations):
 
 def test_every_figure_brings_its_numbers(derivations):
     pictures = [value for value in derivations.values if isinstance(value, plots.Picture)]
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     assert all(picture.table for picture in pictures)
 
 
@@ -167,6 +167,42 @@ def test_the_table_names_the_estimators_in_the_order_of_the_run(derivations, nam
     ]
     rows = re.findall(r"`s32-scale-([\w-]+)`", derivations.text)
     assert rows == list(names["keys"])
+
+
+# ----- the still picture of the laboratory
+
+
+def estimates(names, name, extra):
+    """Each possible estimate along the gradient, in units of its length."""
+    estimator, _ = names["three"][name]
+    exact = names["exact"]
+    found = names["every_estimate"](estimator, extra)
+    return (found * exact / exact.norm()).sum((-2, -1))
+
+
+def test_every_batch_of_four_is_listed_with_its_probability(names):
+    assert names["four"].shape == (6**4, 4)
+    assert names["chance"].sum().item() == pytest.approx(1)
+    for name, right in (("no baseline", 1), ("batch mean", 3 / 4), ("leave one out", 1)):
+        for extra in (0, 10):
+            mean = names["chance"] @ estimates(names, name, extra)
+            assert mean.item() == pytest.approx(right, abs=1e-9), "adding leaves the mean"
+
+
+def test_every_estimate_with_the_batch_mean_is_three_quarters_of_leave_one_out(names):
+    shrunk, whole = (estimates(names, name, 0) for name in ("batch mean", "leave one out"))
+    assert torch.allclose(shrunk, 3 / 4 * whole, atol=1e-12)
+
+
+def test_adding_to_the_rewards_matters_without_a_baseline_only(names):
+    for name in ("batch mean", "leave one out"):
+        assert torch.allclose(estimates(names, name, 10), estimates(names, name, 0), atol=1e-9)
+        assert names["histograms"][name, 0] == pytest.approx(names["histograms"][name, 10])
+    shares = {key: sum(shares) for key, shares in names["histograms"].items()}
+    assert shares["no baseline", 10] < 0.5, "most of it lies outside"
+    assert all(share > 0.98 for key, share in shares.items() if key != ("no baseline", 10))
+    widest = [names["chance"] @ (estimates(names, name, 0) - 1).square() for name in names["three"]]
+    assert max(widest) == widest[0]
 
 
 # ----- the optional parts

@@ -6,6 +6,7 @@ import pytest
 import torch
 from chapter_run import Run, run
 
+from coursekit.labs import episodes
 from interp_rl import plots
 from interp_rl.policy_gradients import lunar_lander as ll
 from interp_rl.policy_gradients import playback, training_runs
@@ -195,8 +196,39 @@ def test_the_favourite_hovers_where_drawn_actions_land(names):
     assert names["engine"] > names["meant"].mean() + 0.15
 
 
+# ----- the still picture of the laboratory
+
+
+def test_the_still_picture_has_the_flights_of_the_player(root, lander, names):
+    flights = episodes.data(root)["flights"]
+    assert len(flights) == len(names["five"]) == 5
+    for flight, (name, (own, _)) in zip(flights, names["five"].items(), strict=True):
+        assert all(part in flight["title"] for part in name.split(", "))
+        assert len(flight["actions"]) == len(own.rewards)
+        assert torch.equal(flight["actions"].long(), own.actions.long())
+        for ours, theirs in ((names["came"], "came"), (names["expected"], "values")):
+            assert torch.allclose(ours[name], flight[theirs][:-1] / 10, atol=0.06)
+        assert f"| {flight['title']} |" in lander.text
+
+
+def test_the_critic_is_near_what_comes_on_one_flight_and_off_on_the_others(names):
+    gap = {name: names["expected"][name] - came for name, came in names["came"].items()}
+    size = {name: value.abs().mean().item() for name, value in gap.items()}
+    assert min(size, key=size.get) == "PPO, most probable" and size["PPO, most probable"] < 10
+    assert max(size, key=size.get) == "untrained, drawn" and size["untrained, drawn"] > 50
+    assert (gap["untrained, drawn"][:-5] > 0).all()
+
+    touch = names["touch"]
+    before = gap["PPO, drawn"][: touch["PPO, drawn"]]
+    assert before.mean() > 20 and (gap["PPO, drawn"] > 0).float().mean() > 0.9, "too much"
+    assert not names["restless"].terminated, "it does not come to rest"
+    hovering = gap["actor-critic, most probable"][300:800]
+    assert (hovering > 30).all() and touch["actor-critic, most probable"] is None
+    assert (gap["actor-critic, drawn"] < 0).float().mean() > 0.9, "where it lands, too little"
+
+
 def test_clips_are_light_and_figures_bring_their_numbers(lander):
     clips = [value for value in lander.values if isinstance(value, playback.Clip)]
     assert len(clips) == 2 and all(len(clip.html) < 400_000 for clip in clips)
     pictures = [value for value in lander.values if isinstance(value, plots.Picture)]
-    assert len(pictures) == 2 and all("<table>" in picture.table for picture in pictures)
+    assert len(pictures) == 3 and all("<table>" in picture.table for picture in pictures)

@@ -35,7 +35,7 @@ def test_the_stub_is_not_attempted_and_the_solution_passes(why):
 
 def test_every_figure_brings_its_numbers(why):
     pictures = [value for value in why.values if isinstance(value, plots.Picture)]
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     assert all(picture.table for picture in pictures)
 
 
@@ -145,6 +145,30 @@ def test_far_from_it_the_advantage_shrinks(names):
     assert far > 2 * near
     assert abs(quality["far", "k2"].bias) > 0.02, "k2 is wrong on average"
     assert abs(quality["far", "k3"].bias) < 1e-9
+
+
+def test_the_still_picture_moves_the_policy_through_near_and_far(why, names):
+    apart, moved = names["apart"], names["moved"]
+    for place, distance in (("near", 0.3), ("far", 2.0), ("end", 3.0)):
+        i = min(range(len(apart)), key=lambda i: abs(apart[i] - distance))
+        assert apart[i] == pytest.approx(distance)
+        for k in kl.ESTIMATORS:
+            shown = why.glued[f"s41-lab-{place}-{k}-deviation"]
+            assert shown == f"{moved[k][i].deviation:.3f}"
+            if place != "end":
+                assert moved[k][i] == names["quality"][place, k], "as the cell above has it"
+        assert f"| $k_1$ at {distance} | {{glue:text}}`s41-lab-{place}-k1-mean`" in why.text
+
+
+def test_two_means_coincide_and_two_deviations_cross(names):
+    means, spreads = names["means"], names["spreads"]
+    exact = [m.exact for m in names["moved"]["k1"]]
+    assert means["k1"] == pytest.approx(exact, abs=1e-9) == means["k3"]
+    assert all(a < b for a, b in zip(means["k2"][10:], exact[10:], strict=True)), "runs below"
+    assert exact[-1] - means["k2"][-1] < 0.2 * exact[-1], "by a little"
+    shorter = [a < b for a, b in zip(spreads["k3"][1:], spreads["k1"][1:], strict=True)]
+    assert shorter == sorted(shorter, reverse=True) and not shorter[-1], "they cross once"
+    assert spreads["k3"][3] < 0.2 * spreads["k1"][3] and spreads["k3"][-1] > 1.5 * spreads["k1"][-1]
 
 
 def test_the_table_of_uses(why, names):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from chapter_run import Run, run
 
+from coursekit.labs import advantages
 from interp_rl import plots
 from interp_rl.finetuning import ppo
 
@@ -33,7 +34,7 @@ def test_the_stubs_are_not_attempted_and_the_solutions_pass(by_hand):
 
 def test_every_figure_brings_its_numbers(by_hand):
     pictures = [value for value in by_hand.values if isinstance(value, plots.Picture)]
-    assert len(pictures) == 2
+    assert len(pictures) == 4
     assert all(picture.table for picture in pictures)
 
 
@@ -93,6 +94,62 @@ def test_the_curves_of_the_clip_are_flat_on_one_side_only(names):
     for sign, side in ((1, ratios < 1.2), (-1, ratios > 0.8)):
         steps = torch.tensor(gain[sign])[side].diff()
         assert (steps * sign > 0).all()
+
+
+# ----- the still pictures of the laboratories
+
+
+def test_the_still_picture_shows_the_first_text_of_the_laboratory(root, names):
+    data = advantages.data(root)
+    text = data["texts"][0]
+    word = names["written"]
+    assert [*word[:-1], "end"] == text["tokens"] and word[-1] == "end token"
+    assert names["reads"] == pytest.approx(text["values"], abs=6e-4)
+    assert names["reads"][0] == pytest.approx(data["constant"], abs=6e-4), "what it always says"
+    assert names["paid"][names["first"]].item() == pytest.approx(text["score"], abs=6e-4)
+
+
+def test_with_lambda_0_the_critic_that_reads_credits_one_word_and_the_other_the_end(names):
+    credit = names["credit"]
+    word, values = names["decided"], names["reads"]
+    assert word == max(range(len(values) - 1), key=lambda t: values[t + 1] - values[t])
+    assert word < names["n"] - 1, "the value jumps after a word, not at the end"
+    reads, gained = credit["reads", 0.0], names["paid"][names["first"]].item() - values[0]
+    assert sum(reads) == pytest.approx(gained, abs=1e-5)
+    assert reads[word] > 0.6 * gained, "most of the credit"
+    others = [a for t, a in enumerate(reads) if t != word]
+    assert all(abs(a) < 0.4 * reads[word] for a in others), "near zero but for one word"
+    same = credit["same", 0.0]
+    assert max(map(abs, same[:-1])) < 1e-6 and same[-1] == pytest.approx(gained, abs=1e-5)
+
+
+def test_with_lambda_1_every_token_has_a_share(names):
+    credit, values = names["credit"], names["reads"]
+    score = names["paid"][names["first"]].item()
+    assert credit["reads", 1.0] == pytest.approx([score - v for v in values], abs=1e-5)
+    for critic in ("reads", "same"):
+        assert min(credit[critic, 0.95]) > 0.05 and min(credit[critic, 1.0]) > 0.05
+    ends = [credit["same", lam][-1] for lam in (0.0, 0.95, 1.0)]
+    assert max(ends) - min(ends) < 1e-6, "there all three meet"
+
+
+def test_the_clip_takes_the_gradient_on_one_side_and_nothing_elsewhere(names):
+    reached, pull = torch.tensor(names["reached"]), names["pull"]
+    for sign, beyond in ((1, reached > 1.2 + 1e-4), (-1, reached < 0.8 - 1e-4)):
+        with_clip, without = torch.tensor(pull[sign, 0.2]), torch.tensor(pull[sign, None])
+        assert 20 < beyond.sum() < len(reached) - 20
+        assert (with_clip[beyond] == 0).all() and (without[beyond].abs() > 0.3).all()
+        inside = ~beyond & ((reached - 1).abs() - 0.2).abs().gt(1e-4)
+        assert torch.allclose(with_clip[inside], without[inside])
+        assert torch.allclose(without, sign * reached, atol=1e-6), "in the log-probability"
+
+
+def test_the_table_of_the_clip_has_a_zero_for_each_sign(by_hand):
+    glued = {key: value for key, value in by_hand.glued.items() if key.endswith("-slope")}
+    zeros = {key for key, value in glued.items() if value == "0"}
+    assert zeros == {"s42p-clip-high-up-slope", "s42p-clip-low-down-slope"} and len(glued) == 6
+    assert by_hand.glued["s42p-clip-high-up"] == "+1.20", "objective at the limit"
+    assert by_hand.glued["s42p-clip-low-down"] == "-0.80"
 
 
 # ----- the run

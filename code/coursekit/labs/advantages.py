@@ -36,7 +36,7 @@ def data(root: Path) -> dict[str, Any]:
     Returns:
         `texts`: prompt, tokens of the response, score of the text, and `values`, one before each
         token; they are the first short one that the classifier likes, the first that it does not,
-        and the second that it likes. `constant`: the mean value of the three prompts, what a critic
+        and the second that it likes. `constant`: the value of the first one's prompt, what a critic
         says that cannot read. `continuations`: how many make a value.
     """
     torch.set_num_threads(1)
@@ -58,10 +58,9 @@ def data(root: Path) -> dict[str, Any]:
         row: _values(policy, tokenizer, positive, written, row)
         for row in (*liked[:1], *disliked[:1], *liked[1:2])
     }
-    constant = sum(value[0] for value in values.values()) / len(values)
     return {
         "continuations": N_CONTINUATIONS,
-        "constant": round(constant, 3),
+        "constant": round(next(iter(values.values()))[0], 3),
         "texts": [
             {
                 "prompt": prompts[row],
