@@ -193,7 +193,7 @@ def test_a_finger_does_it_on_a_phone(open_page: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_a_narrow_screen_and_passes_axe(open_page: Callable[..., Any], theme: str) -> None:
-    view = open_page(viewport={"width": 320, "height": 700})
+    view = open_page(viewport={"width": 320, "height": 700}, reduced_motion="reduce")
     view.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     build(view).get_by_role("button", name="Test every node").click()
     view.get_by_text("Every node is tested").wait_for()
