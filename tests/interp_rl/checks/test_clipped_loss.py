@@ -61,6 +61,18 @@ WRONG = {
     "between -clip and clip": lambda n, o, a, m, c: (
         -smaller((n - o).exp() * a, (n - o).exp().clamp(-c, c) * a)[m].mean()
     ),
+    "from above only": lambda n, o, a, m, c: (
+        -smaller((n - o).exp() * a, (n - o).exp().clamp(max=1 + c) * a)[m].mean()
+    ),
+    "from below only": lambda n, o, a, m, c: (
+        -smaller((n - o).exp() * a, (n - o).exp().clamp(min=1 - c) * a)[m].mean()
+    ),
+    "smaller of the two ratios": lambda n, o, a, m, c: (
+        -(smaller((n - o).exp(), (n - o).exp().clamp(1 - c, 1 + c)) * a)[m].mean()
+    ),
+    "whiten the advantages": lambda n, o, a, m, c: by_minimum(
+        n, o, (a - a[m].mean()) / (a[m].std() + 1e-8), m, c
+    ),
     "clip the log-ratio": lambda n, o, a, m, c: (
         -smaller((n - o).exp() * a, (n - o).clamp(-c, c).exp() * a)[m].mean()
     ),
