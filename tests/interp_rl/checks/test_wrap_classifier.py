@@ -71,6 +71,8 @@ def unmasked(texts, model, tokenizer):
 
 WRONG = {
     "You return logits": logits,
+    "of their sigmoid": lambda *a: torch.logit(logits(*a).sigmoid()),
+    "a single text has p = 1": lambda *a: torch.logit(logits(*a).softmax(0)),
     "You return probabilities": lambda *a: logits(*a).softmax(-1),
     "You return log probabilities": lambda *a: logits(*a).log_softmax(-1),
     "sign is reversed": lambda *a: -by_logit(*a),
