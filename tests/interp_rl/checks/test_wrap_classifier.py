@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from interp_rl.attribution import Classifier
+from interp_rl.checks.hidden import hidden_inputs
 from interp_rl.checks.section5 import check_wrap_classifier
 
 
@@ -96,6 +97,14 @@ def test_each_mistake_has_its_message(message):
     result = check_wrap_classifier(WRONG[message])
     assert not result.passed
     assert message in result.message
+
+
+def test_single_precision_is_enough_for_any_secret():
+    """Where p is near 1, log odds have few digits; the model's outputs keep away from there."""
+    for number in range(60):
+        with hidden_inputs(f"secret {number}"):
+            result = check_wrap_classifier(by_logit)
+        assert result.passed, (number, result)
 
 
 def test_the_transpose_is_told():
