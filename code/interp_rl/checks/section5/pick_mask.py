@@ -112,9 +112,13 @@ def _judge(answer: object, n_tokens: int, masks: list[str], asked: list[str]) ->
         "You take the lowest base value, the one that speaks most against the class. Undecided "
         "means log odds near 0: compare absolute values.": lowest,
         "You take the smallest base value above 0, and leave out those below. One just below 0 is "
-        "undecided, too: compare absolute values.": min(above, key=values.get, default=None),
+        "undecided, too: compare absolute values.": min(
+            above, key=lambda m: values[m], default=None
+        ),
         "You take the highest base value below 0, and leave out those above. One just above 0 is "
-        "undecided, too: compare absolute values.": max(below, key=values.get, default=None),
+        "undecided, too: compare absolute values.": max(
+            below, key=lambda m: values[m], default=None
+        ),
         "You take the highest base value, the one that speaks most for the class. Undecided means "
         "log odds near 0.": max(values, key=lambda m: values[m]),
         "You take the base value that is furthest from 0. A mask should say as little as possible: "
