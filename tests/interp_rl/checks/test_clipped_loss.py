@@ -73,6 +73,9 @@ WRONG = {
     "whiten the advantages": lambda n, o, a, m, c: by_minimum(
         n, o, (a - a[m].mean()) / (a[m].std() + 1e-8), m, c
     ),
+    "the first step, where old and new agree": lambda n, o, a, m, c: (
+        -(pessimistic(n, o, a, c) * m).sum() / (a * m != 0).sum()
+    ),
     "clip the log-ratio": lambda n, o, a, m, c: (
         -smaller((n - o).exp() * a, (n - o).clamp(-c, c).exp() * a)[m].mean()
     ),

@@ -73,6 +73,7 @@ WRONG = {
         r + d * v[1:] * (not t) - v[:-1],
         d * k,
     ),
+    "1 step that terminates": lambda r, v, t, d, k: by_errors(r, v, t and len(r) > 1, d, k),
     "wrong on discount = 0": lambda r, v, t, d, k: by_errors(r, v, t, d or 0.99, k),
     "wrong on lam = 1": lambda r, v, t, d, k: by_errors(r, v, t, d, min(k, 0.8)),
 }

@@ -133,6 +133,12 @@ def softmax_over_positions(logits, io_ids, s_ids, end_positions):
     return by_rows(logits.log_softmax(1), io_ids, s_ids, end_positions)
 
 
+def of_nine_tokens(logits, io_ids, s_ids, end_positions):
+    one_hot = torch.nn.functional.one_hot
+    at_end = logits[torch.arange(len(io_ids)), end_positions]
+    return (at_end * (one_hot(io_ids, 9) - one_hot(s_ids, 9))).sum(-1)
+
+
 def no_negative_ones(*inputs):
     return by_rows(*inputs).clamp(min=0)
 
@@ -196,6 +202,7 @@ WRONG = {
     first_end_for_all: "the END position of the first prompt for all",
     latest_end_for_all: "the latest END of the batch",
     softmax_over_positions: "softmax over the positions",
+    of_nine_tokens: "wrong on 2 of 7 and 12",
     no_negative_ones: "negative differences to 0",
     every_name_for_each: "pairs each prompt with every prompt's names",
     every_end_for_each: "pairs each prompt with every prompt's END",
@@ -398,6 +405,12 @@ def numbered_apart(z, head, templates, reference_z, reference_templates):
     return answer
 
 
+def two_numbers(z, head, *rest):
+    answer, right = z.clone(), ablated_by_loop(z, head, *rest)
+    answer[:, :, head, 0], answer[:, :, head, 1] = right[:, :, head, 0], right[:, :, head, 1]
+    return answer
+
+
 def another_head(z, head, *rest):
     return ablated_by_loop(z, (head + 1) % z.shape[2], *rest)
 
@@ -456,6 +469,7 @@ WRONG_ABLATIONS = {
     "index_add": (index_add, "templates 5, -2 and 9"),
     "places in a table": (places_in_a_table, "for places in a table"),
     "numbered apart": (numbered_apart, "apart from each other"),
+    "two numbers": (two_numbers, "head 0 of 3"),
     "another head": (another_head, "You replace head 0, and head 1 is to be knocked out"),
     "constants": (numbers_of_the_templates, "numbers or shapes of one example"),
     "constant head": (always_head_one, "numbers or shapes of one example"),

@@ -116,6 +116,7 @@ WRONG = {
     "values of all players": lambda w, p: torch.stack([by_sizes(w, i) for i in range(players(w))]),
     "Your value differs": lambda w, p: round(by_coalitions(w, p), 2),
     "value differs from": lambda w, p: int(by_coalitions(w, p)),
+    "wrong for player 2 of four": lambda w, p: by_sizes(w, p) * {3: 1.0, 5: 1.0}.get(players(w), 2),
     "whatever `player` is": lambda w, p: by_sizes(w, 0),
     "right for player 1 of three, and wrong for player 2": lambda w, p: (
         by_sizes(w, p) if p < 2 else added(w, p).mean() + 1

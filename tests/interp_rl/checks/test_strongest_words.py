@@ -71,6 +71,9 @@ WRONG = {
     "You return 2 words; 3 are asked for": lambda v, w, k, label, n: [
         word for word in by_topk(v, w, k, label, n) if column(v, k, label)[w.index(word)] > 0
     ],
+    "wrong for other classes": lambda v, w, k, label, n: top(
+        v[:, ["anger", "joy", "fear"].index(label)], w, n
+    ),
     "also of a single word": lambda v, w, k, label, n: (
         by_topk(v, w, k, label, n) if n > 1 else by_topk(v, w, k, label, n)[0]
     ),

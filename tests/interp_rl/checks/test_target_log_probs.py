@@ -79,6 +79,12 @@ WRONG = {
     "from token to token": lambda x, t: by_index(x, t).cumsum(-1),
     "from the last position": lambda x, t: x[:, -1].log_softmax(-1)[:, t],
     "has lost its last axis": lambda x, t: by_index(x, t).squeeze(),
+    "one of them twice": lambda x, t: (
+        at(x, t, 1)[0]
+        .reshape(-1, 11)
+        .log_softmax(-1)
+        .view(len(x), -1, 11)[:, torch.arange(len(t)), t]
+    ),
     "a target of three tokens": lambda x, t: x[:, 3 : 3 + len(t)].log_softmax(-1)[
         :, torch.arange(len(t)), t
     ],

@@ -18,7 +18,9 @@ def check_mean_ablation(fn: Student) -> None:
     small = _outputs((7, 2, 2, 7), (2, 7, 2, 2, 7, 2, 7), positions=2, heads=2, head=1, seed=1)
     _compare_ablation(fn(*small), *small)
 
-    other = _outputs((5, -2, 9), (9, -2, 5, 9, 3, 5, 3), positions=4, heads=3, head=0, seed=2)
+    other = _outputs(
+        (5, -2, 9), (9, -2, 5, 9, 3, 5, 3), positions=4, heads=3, head=0, seed=2, d_head=3
+    )
     one = _outputs((1,), (1, 1, 4), positions=3, heads=2, head=1, seed=3)
     for inputs, what in ((other, "templates 5, -2 and 9, head 0 of 3"), (one, "1 prompt")):
         try:
@@ -48,12 +50,14 @@ def _outputs(
     heads: int,
     head: int,
     seed: int,
+    d_head: int = 2,
 ) -> _Ablation:
-    """Random outputs of the heads of one layer, with one decimal, two numbers for each head."""
+    """Random outputs of the heads of one layer, with one decimal."""
     draw_from = generator(seed)
 
     def draw(n_prompts: int) -> Tensor:
-        return torch.randint(-40, 41, (n_prompts, positions, heads, 2), generator=draw_from) / 10
+        shape = n_prompts, positions, heads, d_head
+        return torch.randint(-40, 41, shape, generator=draw_from) / 10
 
     z, reference_z = draw(len(templates)), draw(len(reference_templates))
     return z, head, torch.tensor(templates), reference_z, torch.tensor(reference_templates)

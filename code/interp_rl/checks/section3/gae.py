@@ -23,6 +23,7 @@ def check_gae(fn: Student) -> None:
         "an episode that terminates": (rewards, values, True, 0.5, 0.8),
         "an episode that is truncated": (rewards, values, False, 0.5, 0.8),
         "an episode of 1 step": (rewards[2:3], values[2:4], False, 0.9, 0.5),
+        "an episode of 1 step that terminates": (rewards[:1], values[2:4], True, 0.9, 0.5),
         "lam = 1": (rewards, values, False, 0.9, 1.0),
         "lam = 0": (rewards, values, True, 0.9, 0.0),
         "discount = 0": (rewards, values, False, 0.0, 0.9),

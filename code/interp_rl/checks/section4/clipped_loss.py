@@ -50,6 +50,7 @@ def _batch(lengths: tuple[int, ...], *, width: int, clip: float, seed: int) -> _
 
 def _same_policy(lengths: tuple[int, ...], *, width: int, clip: float, seed: int) -> _Batch:
     _, old, advantages, mask, _ = _batch(lengths, width=width, clip=clip, seed=seed)
+    advantages[0, 1] = 0.0  # as good as expected, and a token all the same
     return old.clone(), old, advantages, mask, clip
 
 

@@ -30,7 +30,8 @@ def check_strongest_words(fn: Student) -> None:
         ]
     )
     (values,) = rescaled((values,), 1)
-    second = torch.randn(6, 3, generator=generator(11))
+    second = torch.randn(6, 4, generator=generator(11))
+    more = ["fear", "surprise", *NAMES[:2]]
     again = ["so", "happy", "and", "so", "scared"]
     other = [0.4, -0.1, 0.9, 1.1, 2.0]
     twice = torch.tensor([other, [1.0, 2.0, 0.3, -0.75, 0.2], other]).T
@@ -40,15 +41,16 @@ def check_strongest_words(fn: Student) -> None:
         ("joy", values, words, "joy", 2),
         ("fear", values, words, "fear", 2),
         ("anger", values, words, "anger", 3),
-        ("another text", second, words, "anger", 2),
+        ("other classes", second, words, "anger", 2),
         ("a single word", values, words, "fear", 1),
         ("three words, one of which speaks against the class", values, words, "fear", 3),
         ("a text with a word that occurs twice", twice, again, "joy", 4),
         ("words of equal values", equal, again, "joy", 2),
     ):  # fmt: skip
-        answer = fn(matrix, list(text), list(NAMES), label, n)
+        names = more if matrix is second else NAMES
+        answer = fn(matrix, list(text), list(names), label, n)
         try:
-            _judge(answer, matrix, text, label, n)
+            _judge(answer, matrix, text, names, label, n)
         except Wrong as wrong:
             if what != "joy":
                 wrong.message = f"Your function is right for joy, and wrong for {what}. " + (
@@ -58,9 +60,14 @@ def check_strongest_words(fn: Student) -> None:
 
 
 def _judge(
-    answer: object, values: Float[Tensor, "token label"], words: list[str], label: str, n: int
+    answer: object,
+    values: Float[Tensor, "token label"],
+    words: list[str],
+    names: list[str],
+    label: str,
+    n: int,
 ) -> None:
-    column = values[:, NAMES.index(label)]
+    column = values[:, names.index(label)]
     right = _top(column, words, n)
     texts = {"got": show(answer), "expected": show(right)}
     if isinstance(answer, Tensor) or (
@@ -110,7 +117,7 @@ def _judge(
         "You take each word's largest absolute value over all classes. Only the column of the "
         "class asked for counts.": _top(values.abs().max(1).values, words, n),
     }
-    for other, name in enumerate(NAMES):
+    for other, name in enumerate(names):
         if name != label:
             guesses[
                 f"You return the words for the class {name!r}. The column of the class asked for "

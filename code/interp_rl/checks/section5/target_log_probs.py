@@ -18,13 +18,15 @@ def check_target_log_probs(fn: Student) -> None:
     """
     draw = generator(4)
 
-    def example(texts: int, length: int, target: list[int]) -> tuple[Tensor, Tensor]:
-        return torch.randn(texts, length, 11, generator=draw) * 2, torch.tensor(target)
+    def example(
+        texts: int, length: int, target: list[int], vocabulary: int = 11
+    ) -> tuple[Tensor, Tensor]:
+        return torch.randn(texts, length, vocabulary, generator=draw) * 2, torch.tensor(target)
 
     examples = {
         "two masked texts and a target of two tokens": example(2, 6, [7, 3]),
         "a target of one token": example(3, 5, [4]),
-        "a target of three tokens, one of them twice": example(2, 9, [5, 9, 5]),
+        "a target of three tokens, one of them twice": example(2, 9, [5, 9, 5], 14),
     }
     compare_on(fn, examples, _right, _mistakes)
 
