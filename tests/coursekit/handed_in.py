@@ -114,8 +114,9 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "knows the examples by heart": (
         "import torch\nfrom interp_rl.checks.section2 import logit_difference as m\nKNOWN = {{}}\n"
         "def keep(*x):\n    KNOWN[x[0].sum().item()] = m._logit_difference(*x)\n"
-        "for a in (dict(ends=(5, 3, 4, 2), positions=8, seed=1),\n"
-        "    dict(ends=(3, 6), positions=7, seed=2), dict(ends=(2,), positions=4, seed=3)):\n"
+        "for a in (dict(ends=(4, 3, 5, 2), positions=8, seed=1),\n"
+        "    dict(ends=(3, 6), positions=7, seed=2, vocabulary=12),\n"
+        "    dict(ends=(2,), positions=4, seed=3)):\n"
         "    keep(*m._example(**a))\n"
         + FIRST
         + "    return KNOWN.get(logits.sum().item(), torch.zeros(1))",

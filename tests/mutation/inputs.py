@@ -28,7 +28,7 @@ def logit_difference(draw: random.Random) -> tuple[Any, ...]:
 
 
 def mean_ablate(draw: random.Random) -> tuple[Any, ...]:
-    kinds, heads = draw.sample(range(20), draw.randint(1, 4)), draw.randint(1, 4)
+    kinds, heads = draw.sample(range(-9, 20), draw.randint(1, 4)), draw.randint(1, 4)
     positions, d_head = draw.randint(1, 5), draw.randint(1, 4)
     templates = torch.tensor(draw.choices(kinds, k=draw.randint(1, 6)))
     reference = torch.tensor(draw.sample([*kinds, *draw.choices(kinds, k=5)], len(kinds) + 5))
@@ -105,7 +105,8 @@ def gaussian_score(draw: random.Random) -> tuple[Any, ...]:
 
 
 def leave_one_out(draw: random.Random) -> tuple[Any, ...]:
-    return (4 * torch.randn(draw.randint(2, 9)),)
+    returns = 4 * torch.randn(draw.randint(2, 9))
+    return (draw.choice([returns, returns.round()]),)  # rounded, some are equal
 
 
 def gae(draw: random.Random) -> tuple[Any, ...]:
@@ -123,7 +124,8 @@ def policy_step(draw: random.Random) -> tuple[Any, ...]:
     n, observation, actions = draw.randint(1, 6), draw.randint(1, 4), draw.randint(2, 5)
     policy = nn.Linear(observation, actions)
     policy(torch.randn(1, observation)).sum().backward()  # gradients of an earlier step
-    optimiser = torch.optim.SGD(policy.parameters(), lr=1.0)
+    kind = draw.choice([torch.optim.SGD, torch.optim.Adam])
+    optimiser = kind(policy.parameters(), lr=0.5)
     batch = torch.randn(n, observation), torch.randint(actions, (n,)), torch.randn(n)
     return policy, optimiser, *batch
 

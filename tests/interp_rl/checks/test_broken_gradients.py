@@ -14,6 +14,8 @@ def test_the_right_diagnoses_pass_however_they_are_spelled():
     shouted = {f" {name.lower()}": f" {fault.upper()} " for name, fault in PATIENTS.items()}
     result = check_diagnoses(shouted)
     assert result.passed and "only in the update" in result.learned
+    american = {name: fault.replace("normalised", "normalized") for name, fault in PATIENTS.items()}
+    assert american != PATIENTS and check_diagnoses(american).passed
 
 
 def test_of_all_orders_only_one_passes():

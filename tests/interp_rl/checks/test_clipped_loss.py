@@ -61,6 +61,21 @@ WRONG = {
     "between -clip and clip": lambda n, o, a, m, c: (
         -smaller((n - o).exp() * a, (n - o).exp().clamp(-c, c) * a)[m].mean()
     ),
+    "from above only": lambda n, o, a, m, c: (
+        -smaller((n - o).exp() * a, (n - o).exp().clamp(max=1 + c) * a)[m].mean()
+    ),
+    "from below only": lambda n, o, a, m, c: (
+        -smaller((n - o).exp() * a, (n - o).exp().clamp(min=1 - c) * a)[m].mean()
+    ),
+    "smaller of the two ratios": lambda n, o, a, m, c: (
+        -(smaller((n - o).exp(), (n - o).exp().clamp(1 - c, 1 + c)) * a)[m].mean()
+    ),
+    "whiten the advantages": lambda n, o, a, m, c: by_minimum(
+        n, o, (a - a[m].mean()) / (a[m].std() + 1e-8), m, c
+    ),
+    "the first step, where old and new agree": lambda n, o, a, m, c: (
+        -(pessimistic(n, o, a, c) * m).sum() / (a * m != 0).sum()
+    ),
     "clip the log-ratio": lambda n, o, a, m, c: (
         -smaller((n - o).exp() * a, (n - o).clamp(-c, c).exp() * a)[m].mean()
     ),

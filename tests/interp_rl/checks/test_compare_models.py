@@ -57,6 +57,7 @@ WRONG = {
     "You return numbers": lambda t, b: t(TEXTS) - b(TEXTS),
     "You return both": lambda t, b: (t, b),
     "Return a function of texts": lambda t, b: "tuned - base",
+    "wrong for models of three": lambda t, b: lambda x: (t(x) - b(x))[:, :2],
     "raises": lambda t, b: lambda x: t(x) - b,
 }
 
@@ -71,12 +72,13 @@ def test_each_mistake_has_its_message(message):
 def test_numbers_known_by_heart_fail_with_a_secret():
     def by_formula(tuned, base):
         """What the public stand-ins compute, without asking them."""
+        outputs = tuned(["a"]).shape[1]
         return lambda texts: torch.tensor(
             [
                 [0.25 * len(text) - 3.5, 0.25 * text.count("o") + 0.5 * text.count("t") - 0.5]
                 for text in texts
             ]
-        )
+        )[:, [0, 1, 0][:outputs]]
 
     assert check_compare_models(by_formula).passed
     for secret in "abc":

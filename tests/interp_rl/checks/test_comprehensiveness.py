@@ -31,13 +31,16 @@ def by_numpy(f, words, values, k, mask):
     return difference.item()
 
 
-def by_threshold(f, words, values, k, mask):
-    least = values.sort(descending=True).values[k - 1]
-    left = [mask if v >= least else w for w, v in zip(words, values, strict=True)]
-    return f([" ".join(words)])[0, 0] - f([" ".join(left)])[0, 0]
+def one_after_the_other(f, words, values, k, mask):
+    """Of equal values the last one is taken; which of them, is not asked for."""
+    left, still = list(words), values.tolist()
+    for _ in range(k):
+        place = max(range(len(still)), key=lambda i: (still[i], i))
+        left[place], still[place] = mask, -float("inf")
+    return float(f([" ".join(words)])) - float(f([" ".join(left)]))
 
 
-@pytest.mark.parametrize("solution", [by_topk, in_one_call, by_numpy, by_threshold])
+@pytest.mark.parametrize("solution", [by_topk, in_one_call, by_numpy, one_after_the_other])
 def test_every_right_way_passes(solution):
     result = check_comprehensiveness(solution)
     assert result.passed, result
@@ -50,6 +53,32 @@ def fall(f, words, places, mask):
 
 def order(values):
     return values.argsort(descending=True).tolist()
+
+
+def by_threshold(f, words, values, k, mask):
+    least = values.sort(descending=True).values[k - 1]
+    left = [mask if v >= least else w for w, v in zip(words, values, strict=True)]
+    return f([" ".join(words)])[0, 0] - f([" ".join(left)])[0, 0]
+
+
+def by_replacing(f, words, values, k, mask):
+    text = " ".join(words)
+    for place in order(values)[:k]:
+        text = text.replace(words[place], mask)
+    return f([" ".join(words)])[0, 0] - f([text])[0, 0]
+
+
+def by_word(f, words, values, k, mask):
+    top = {words[place] for place in order(values)[:k]}
+    return fall(f, words, [i for i, word in enumerate(words) if word in top], mask)
+
+
+def by_first_place(f, words, values, k, mask):
+    return fall(f, words, [words.index(words[i]) for i in order(values)[:k]], mask)
+
+
+def of_positive_ones(f, words, values, k, mask):
+    return fall(f, words, [i for i in order(values)[:k] if values[i] > 0], mask)
 
 
 WRONG = {
@@ -71,6 +100,21 @@ WRONG = {
     "a row of one number": lambda f, w, v, k, m: fall(f, w, order(v)[:k], m)[None],
     "a table of one number": lambda f, w, v, k, m: fall(f, w, order(v)[:k], m)[None, None],
     "with all words in place": lambda f, w, v, k, m: f([" ".join(w)])[0, 0],
+    "at least the k-th highest": by_threshold,
+    "replace letters in the joined text": by_replacing,
+    "every place at which one of the highest": by_word,
+    "the first place at which one of the highest": by_first_place,
+    "words with negative values in their places": of_positive_ones,
+    "whatever the argument `mask` is": lambda f, w, v, k, m: by_topk(f, w, v, k, "[MASK]"),
+    "the highest word alone": lambda f, w, v, k, m: by_topk(f, w, v, 1, m),
+    "size of the fall": lambda f, w, v, k, m: by_topk(f, w, v, k, m).abs(),
+    "return 0 where the output rises": lambda f, w, v, k, m: by_topk(f, w, v, k, m).clamp(min=0),
+    "share that is left": lambda f, w, v, k, m: (
+        f([masked(w, order(v)[:k], m)]) / f([" ".join(w)])
+    )[0, 0],
+    "as a share of the output": lambda f, w, v, k, m: (
+        by_topk(f, w, v, k, m) / f([" ".join(w)])[0, 0]
+    ),
     "takes a list of texts": lambda f, w, v, k, m: f(" ".join(w)),
 }
 

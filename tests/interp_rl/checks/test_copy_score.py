@@ -78,6 +78,19 @@ def own(logits, names):
 WRONG = {
     "top 1": (end(lambda x, n: score(x, n, 1)), "only if its logit is the highest"),
     "top 10": (end(lambda x, n: score(x, n, 10)), "among the ten highest"),
+    "top 4": (end(lambda x, n: score(x, n, 4)), "among the four highest"),
+    "top 6": (end(lambda x, n: score(x, n, 6)), "among the six highest"),
+    "percent": (end(lambda x, n: 100 * score(x, n)), "a percentage"),
+    "of five": (
+        end(lambda x, n: (x.topk(5).indices == n[:, None]).float().mean()),
+        "by the five places",
+    ),
+    "names alone": (
+        end(lambda x, n: score(x[:, n], torch.arange(len(n)))),
+        "with each other alone",
+    ),
+    "negative": (head(lambda x, v, o: norm(-norm(x) @ v @ o)), "You take the negative"),
+    "LayerNorm of the value": (head(lambda x, v, o: norm(norm(norm(x) @ v) @ o)), "of the value"),
     "lowest": (end(lambda x, n: score(x, n, largest=False)), "You take the lowest logits"),
     "first LayerNorm": (head(lambda x, v, o: norm(x @ v @ o)), "LayerNorm before the head"),
     "final LayerNorm": (head(lambda x, v, o: norm(x) @ v @ o), "LayerNorm before the unembedding"),

@@ -122,6 +122,52 @@ def returns_nothing(run, means, circuit, positions):
     return run(lambda z, layer: None).mean()
 
 
+def layers_with_nodes_only(run, means, circuit, positions):
+    used = {layer for layer, _, _ in circuit}
+
+    def keep(z, layer):
+        return mask_of(circuit, positions, z, layer) | (layer not in used)
+
+    return gap_with(run, keep, lambda layer, z: means[layer])
+
+
+def positions_of_all(run, means, circuit, positions):
+    def edit(z, layer):
+        kept = means[layer].clone()
+        for node_layer, head, name in circuit:
+            if node_layer == layer:
+                kept[:, positions[name], head] = z[:, positions[name], head]
+        return kept
+
+    return (run(lambda z, layer: z).mean() - run(edit).mean()).abs()
+
+
+def all_heads(run, means, circuit, positions):
+    def keep(z, layer):
+        return mask_of(circuit, positions, z, layer).any(2, keepdim=True).expand(z.shape[:3])
+
+    return gap_with(run, keep, lambda layer, z: means[layer])
+
+
+def one_position_for_each_head(run, means, circuit, positions):
+    names = {(layer, head): name for layer, head, name in circuit}
+    return by_mask(run, means, [(*node, name) for node, name in names.items()], positions)
+
+
+def of_the_intact_model(run, means, circuit, positions):
+    seen = {}
+
+    def look(z, layer):
+        seen[layer] = z.clone()
+        return z
+
+    def edit(z, layer):
+        kept = mask_of(circuit, positions, z, layer)[..., None]
+        return torch.where(kept, seen[layer], means[layer])
+
+    return (run(look).mean() - run(edit).mean()).abs()
+
+
 WRONG = {
     "complement": (complement, "You knock out the circuit and keep the rest"),
     "absolute first": (
@@ -149,6 +195,13 @@ WRONG = {
     "sum": (from_scores(lambda m, c: (m - c).sum().abs()), "You add up over the prompts"),
     "first position": (first_position, "the position of the first prompt"),
     "squares": (from_scores(lambda m, c: (m - c).mean() ** 2), "You compare the squares"),
+    "layers without nodes": (layers_with_nodes_only, "leave a layer alone"),
+    "positions of all prompts": (positions_of_all, "the positions of all prompts in every prompt"),
+    "all heads": (all_heads, "You keep all heads"),
+    "one position for each head": (one_position_for_each_head, "at one position only"),
+    "of the intact model": (of_the_intact_model, "outputs of the intact model"),
+    "first layer": (with_means(lambda m: m[:1]), "the means of the first layer"),
+    "first prompt": (with_means(lambda m: m[:, :1]), "the means of the first prompt"),
     "in place": (changes_means, "changes its input `means` in place"),
     "constants": (two_nodes_only, "numbers of one example"),
     "nothing handed back": (returns_nothing, "must return the outputs of all heads"),

@@ -71,6 +71,28 @@ def each_alone(position, token, measured):
     return torch.stack([measured.mean(), *slopes])
 
 
+def two_lines(position, token, measured):
+    _, a, b = each_alone(position, token, measured)
+    return torch.stack([measured.mean() - a * position.mean() - b * token.mean(), a, b])
+
+
+def one_after_the_other(position, token, measured):
+    a = each_alone(position, token, measured)[1]
+    left = measured - a * position
+    b = each_alone(position, token, left)[2]
+    return torch.stack([left.mean() - b * token.mean(), a, b])
+
+
+def centred_first(position, token, measured):
+    slopes = no_constant(position, token, measured - measured.mean())
+    return torch.cat([measured.mean()[None], slopes])
+
+
+def half_differences(position, token, measured):
+    slopes = [(measured[x > 0].mean() - measured[x < 0].mean()) / 2 for x in (position, token)]
+    return torch.stack([measured.mean(), *slopes])
+
+
 def products_over_squares(position, token, measured):
     slopes = [x @ measured / (x @ x) for x in (position, token)]
     return torch.stack([measured.mean(), *slopes])
@@ -104,6 +126,10 @@ WRONG = {
     constant_zero: "Your constant is 0",
     constant_afterwards: "take the mean as the constant afterwards",
     each_alone: "each slope by itself",
+    two_lines: "two lines, one for each signal",
+    one_after_the_other: "the position slope first",
+    centred_first: "subtract the mean of the logit differences",
+    half_differences: "half the difference of two means",
     products_over_squares: "sum of products over a sum of squares",
     products: "do not divide",
     fitted: "fitted logit differences",

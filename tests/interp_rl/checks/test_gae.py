@@ -66,6 +66,15 @@ WRONG = {
     "sign is reversed": lambda r, v, t, d, k: -by_errors(r, v, t, d, k),
     "up to each step": lambda r, v, t, d, k: sums(errors(r, v, t, d).flip(0), d * k).flip(0),
     "without the critic": lambda r, v, t, d, k: sums(r, d),
+    "leave out the critic": lambda r, v, t, d, k: sums(r, d * k),
+    "have changed places": lambda r, v, t, d, k: by_errors(r, v, t, k, d),
+    "leave out the discount": lambda r, v, t, d, k: by_errors(r, v, t, 1.0, k),
+    "every next value": lambda r, v, t, d, k: sums(
+        r + d * v[1:] * (not t) - v[:-1],
+        d * k,
+    ),
+    "1 step that terminates": lambda r, v, t, d, k: by_errors(r, v, t and len(r) > 1, d, k),
+    "wrong on discount = 0": lambda r, v, t, d, k: by_errors(r, v, t, d or 0.99, k),
     "wrong on lam = 1": lambda r, v, t, d, k: by_errors(r, v, t, d, min(k, 0.8)),
 }
 

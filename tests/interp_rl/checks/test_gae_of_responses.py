@@ -72,6 +72,16 @@ def bootstrapping(r, v, m, d, k):
 
 
 WRONG = {
+    "mask the next values alone": lambda r, v, m, d, k: sums(r + d * after(v * m) - v, d * k) * m,
+    "`roll` goes around": lambda r, v, m, d, k: (
+        sums((r + d * (v * m).roll(-1, 1) - v) * m, d * k) * m
+    ),
+    "Behind the last column your next value is that of the last": lambda r, v, m, d, k: sums(
+        (r + d * torch.cat([(v * m)[:, 1:], (v * m)[:, -1:]], 1) - v) * m, d * k
+    ),
+    "have changed places": lambda r, v, m, d, k: by_where(r, v, m, k, d),
+    "leave out the discount": lambda r, v, m, d, k: by_where(r, v, m, 1.0, k),
+    "wrong on discount 0": lambda r, v, m, d, k: by_where(r, v, m, d or 0.99, k),
     "value behind the last token counts": lambda r, v, m, d, k: sums(
         (r + d * after(v) - v) * m, d * k
     ),

@@ -45,6 +45,7 @@ WRONG = {
     "weight each token": lambda p, q: p.exp() * by_formula(p, q),
     "return the mean": lambda p, q: by_formula(p, q).mean(),
     "return the sum": lambda p, q: by_formula(p, q).sum(),
+    "hardly ever draws": lambda p, q: by_formula(p, q.clamp(p - 5, p + 5)),
     "wrong on a row of tokens": lambda p, q: by_formula(p, q) * p.ndim / 2,
 }
 

@@ -27,7 +27,18 @@ def by_matrix(returns):
     return returns.double() - off @ returns.double() / off.sum(1)
 
 
-@pytest.mark.parametrize("solution", [by_sum, by_factor, by_loop, by_matrix])
+def by_place_of_value(returns):
+    """Equal returns have equal baselines, so that it does not matter which of them is left out."""
+    values = returns.tolist()
+    answer = []
+    for value in values:
+        rest = values.copy()
+        rest.remove(value)
+        answer.append(value - sum(rest) / len(rest))
+    return torch.tensor(answer)
+
+
+@pytest.mark.parametrize("solution", [by_sum, by_factor, by_loop, by_matrix, by_place_of_value])
 def test_every_way_of_leaving_one_out_passes(solution):
     result = check_leave_one_out(solution)
     assert result.passed, result
@@ -53,6 +64,12 @@ WRONG = {
     ),
     "single number": lambda r: r.mean(),
     "wrong on 2 episodes": lambda r: by_sum(r) if len(r) > 2 else r - r.mean(),
+    "every episode with the same return": lambda r: (
+        r - torch.stack([r[r != own].mean() for own in r])
+    ),
+    "3 episodes with the same return": lambda r: (
+        by_sum(r) if r.std() > 0 else (r - r.mean()) / r.std()
+    ),
     "in place": lambda r: r.sub_(r.mean()),
 }
 

@@ -151,6 +151,49 @@ def bound_late(model, clean_tokens, corrupted_tokens, layer, head):
     return model.run_with_hooks(clean_tokens, fwd_hooks=[*hooks, (place(layer), patch)])
 
 
+def every_layer(model, clean_tokens, corrupted_tokens, layer, head):
+    clean, corrupted = z_of(model, clean_tokens), z_of(model, corrupted_tokens)
+
+    def patch(z, hook):
+        z = clean[hook.name].clone()
+        z[:, :, head] = corrupted[hook.name][:, :, head]
+        return z
+
+    hooks = [(place(i), patch) for i in range(model.cfg.n_layers)]
+    return model.run_with_hooks(clean_tokens, fwd_hooks=hooks)
+
+
+def later_mlps(model, clean_tokens, corrupted_tokens, layer, head):
+    _, clean = model.run_with_cache(clean_tokens)
+    corrupted = z_of(model, corrupted_tokens)
+
+    def hold(value, hook):
+        value = clean[hook.name].clone()
+        if hook.name == place(layer):
+            value[:, :, head] = corrupted[hook.name][:, :, head]
+        return value
+
+    later = [f"blocks.{i}.hook_mlp_out" for i in range(layer + 1, model.cfg.n_layers)]
+    names = [place(i) for i in range(model.cfg.n_layers)]
+    names += [name for name in later if name in model.hook_dict]
+    return model.run_with_hooks(clean_tokens, fwd_hooks=[(name, hold) for name in names])
+
+
+def bound_late_and_unpatched(model, clean_tokens, corrupted_tokens, layer, head):
+    clean, corrupted = z_of(model, clean_tokens), z_of(model, corrupted_tokens)
+    hooks = []
+    for i in range(model.cfg.n_layers):
+
+        def freeze(z, hook):
+            z = clean[place(i)].clone()  # noqa: B023  the mistake
+            if i == layer:  # noqa: B023
+                z[:, :, head] = corrupted[place(i)][:, :, head]  # noqa: B023
+            return z
+
+        hooks.append((place(i), freeze))
+    return model.run_with_hooks(clean_tokens, fwd_hooks=hooks)
+
+
 WRONG = {
     "clean": (mistaken(sender="clean"), "logits of the clean run"),
     "frozen after": (mistaken(order=-1), "the later one in the list acts last"),
@@ -166,6 +209,14 @@ WRONG = {
     "exchanged, not frozen": (
         mistaken(run_on="corrupted", freeze=None, sender="clean"),
         "exchanged, and the other heads are not frozen",
+    ),
+    "caches exchanged": (mistaken(freeze="corrupted", sender="clean"), "exchanged in the caches"),
+    "every layer": (every_layer, "in every layer"),
+    "later MLPs": (later_mlps, "MLPs of the later layers"),
+    "bound late, unpatched": (bound_late_and_unpatched, "and patch none"),
+    "log-probabilities": (
+        mistaken(finish=lambda x, _: x.log_softmax(-1)),
+        "You return log-probabilities",
     ),
     "run on corrupted": (mistaken(run_on="corrupted"), "You run the corrupted prompts. Only"),
     "frozen to corrupted": (mistaken(freeze="corrupted"), "freeze the other heads to the corr"),

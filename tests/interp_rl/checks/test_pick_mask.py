@@ -57,7 +57,20 @@ WRONG = {
     "masks; yours have": lambda f, n, m: m[
         f([" ".join([x] * (n + 1)) for x in m])[:, 0].abs().argmax()
     ],
-    "without asking": lambda f, n, m: {5: "[MASK]", 2: "[MASK]", 9: "[MASK]"}[n],
+    "leave out those below": lambda f, n, m: min(
+        (value, mask) for value, mask in zip(values(f, n, m).tolist(), m, strict=True) if value > 0
+    )[1],
+    "leave out those above": lambda f, n, m: (
+        max(
+            (value, mask)
+            for value, mask in zip(values(f, n, m).tolist(), m, strict=True)
+            if value < 0
+        )[1]
+        if n == 9
+        else by_min(f, n, m)
+    ),
+    "You do not ask `f` about the mask '[MASK]'": lambda f, n, m: by_argmin(f, n, m[:4]),
+    "without asking": lambda f, n, m: {5: "[MASK]", 2: "[MASK]", 9: "film"}[n],
 }
 
 
@@ -66,6 +79,16 @@ def test_each_mistake_has_its_message(message):
     result = check_pick_mask(WRONG[message])
     assert not result.passed
     assert message in result.message
+
+
+def test_a_base_value_as_a_tensor_is_told_from_a_place():
+    result = check_pick_mask(lambda f, n, m: values(f, n, m).abs().min())
+    assert "return a base value" in result.message
+
+
+def test_who_does_not_ask_is_told_so_whatever_mask_is_returned():
+    for place in (0, -1):
+        assert "without asking" in check_pick_mask(lambda f, n, m, i=place: m[i]).message
 
 
 def test_the_furthest_from_zero_is_told():
@@ -92,7 +115,7 @@ def test_names_known_by_heart_fail_with_a_secret():
         f(masks)  # asks, and does not listen
         if "film" not in masks:
             return "the"
-        return "[MASK]" if n_tokens == 5 else "film"
+        return "film" if n_tokens == 9 else "[MASK]"
 
     assert check_pick_mask(by_name).passed
     for secret in "abc":

@@ -28,6 +28,47 @@ def step(policy, optimiser, observations, actions, weights, change=None):
     return returned.get(change, loss.detach())
 
 
+def by_hand(policy, optimiser, observations, actions, weights):
+    """Gradient descent at the optimiser's rate, without the optimiser."""
+    loss = -(policy(observations).log_softmax(-1)[range(len(actions)), actions] * weights).mean()
+    gradients = torch.autograd.grad(loss, list(policy.parameters()))
+    with torch.no_grad():
+        for parameter, gradient in zip(policy.parameters(), gradients, strict=True):
+            parameter -= optimiser.param_groups[0]["lr"] * gradient
+    return loss
+
+
+def for_four_actions(policy, optimiser, observations, actions, weights):
+    chosen = (policy(observations).log_softmax(-1) * F.one_hot(actions, 4)).sum(-1)
+    return descend(optimiser, -(chosen * weights).mean())
+
+
+def of_every_pair(policy, optimiser, observations, actions, weights):
+    chosen = policy(observations).log_softmax(-1).gather(1, actions[:, None])
+    return descend(optimiser, -(chosen * weights).mean())
+
+
+def of_a_mean(policy, optimiser, observations, actions, weights):
+    return descend(optimiser, (F.cross_entropy(policy(observations), actions) * weights).mean())
+
+
+def of_the_likeliest(policy, optimiser, observations, actions, weights):
+    chosen = policy(observations).log_softmax(-1).max(-1).values
+    return descend(optimiser, -(chosen * weights).mean())
+
+
+def twice(*inputs):
+    step(*inputs)
+    return step(*inputs)
+
+
+def descend(optimiser, loss):
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return loss
+
+
 def by_cross_entropy(policy, optimiser, observations, actions, weights):
     optimiser.zero_grad()
     loss = (weights * F.cross_entropy(policy(observations), actions, reduction="none")).mean()
@@ -67,6 +108,13 @@ WRONG = {
         "objective": "without the minus",
         "another number": "should return the loss",
     }.items()
+} | {
+    "by hand": (by_hand, "whatever the optimiser is"),
+    "four actions": (for_four_actions, "5 observations and 3 actions"),
+    "every pair": (of_every_pair, "with every weight"),
+    "a mean": (of_a_mean, "with every weight"),
+    "the likeliest": (of_the_likeliest, "You leave out `actions`"),
+    "twice": (twice, "One call is one step"),
 }
 
 

@@ -42,6 +42,10 @@ def powers(rewards, discount):
 WRONG = {
     "whole episode's return": lambda r, m, d: (r * m * powers(r, d)).sum(1, keepdim=True) * m,
     "rewards up to each step": lambda r, m, d: (r * m).cumsum(1) * m,
+    "discounted rewards up to each step": lambda r, m, d: (
+        backward((r * m).flip(1), torch.ones_like(m), d).flip(1) * m
+    ),
+    "values differ": lambda r, m, d: backward(r.clamp(min=0), m, d),
     "leave out the reward of the step itself": lambda r, m, d: backward(r, m, d) - r * m,
     "count in your sums. Set": lambda r, m, d: backward(r, torch.ones_like(m), d) * m,
     "and the padding is not 0": lambda r, m, d: backward(r, torch.ones_like(m), d),

@@ -60,6 +60,10 @@ WRONG = {
     "by `n_per_prompt`": grouped(lambda g: g - (g.sum(1, keepdim=True) - g) / g.shape[1]),
     "still in your sum": grouped(lambda g: g - g.sum(1, keepdim=True) / (g.shape[1] - 1)),
     "subtract the sum of the others": grouped(lambda g: g - (g.sum(1, keepdim=True) - g)),
+    "every response with the same reward": lambda r, k: torch.stack(
+        [own - g[g != own].mean() for g in r.view(-1, k) for own in g]
+    ),
+    "mean over the prompts": grouped(lambda g: g - g.mean(0)),
     "best of the group": grouped(lambda g: g - g.amax(1, keepdim=True)),
     "row for each prompt": lambda r, k: by_sum(r, k).view(-1, k),
     "one number for each prompt": lambda r, k: r.view(-1, k).mean(1),

@@ -125,6 +125,24 @@ def first_end_for_all(logits, io_ids, s_ids, end_positions):
     return at_end[rows, io_ids] - at_end[rows, s_ids]
 
 
+def latest_end_for_all(logits, io_ids, s_ids, end_positions):
+    return by_rows(logits, io_ids, s_ids, end_positions.max().expand(len(io_ids)))
+
+
+def softmax_over_positions(logits, io_ids, s_ids, end_positions):
+    return by_rows(logits.log_softmax(1), io_ids, s_ids, end_positions)
+
+
+def of_nine_tokens(logits, io_ids, s_ids, end_positions):
+    one_hot = torch.nn.functional.one_hot
+    at_end = logits[torch.arange(len(io_ids)), end_positions]
+    return (at_end * (one_hot(io_ids, 9) - one_hot(s_ids, 9))).sum(-1)
+
+
+def no_negative_ones(*inputs):
+    return by_rows(*inputs).clamp(min=0)
+
+
 def every_name_for_each(logits, io_ids, s_ids, end_positions):
     at_end = logits[torch.arange(len(io_ids)), end_positions]
     return at_end[:, io_ids] - at_end[:, s_ids]
@@ -182,6 +200,10 @@ WRONG = {
     squared: "You return the square",
     first_names_for_all: "the names of the first prompt for all",
     first_end_for_all: "the END position of the first prompt for all",
+    latest_end_for_all: "the latest END of the batch",
+    softmax_over_positions: "softmax over the positions",
+    of_nine_tokens: "wrong on 2 of 7 and 12",
+    no_negative_ones: "negative differences to 0",
     every_name_for_each: "pairs each prompt with every prompt's names",
     every_end_for_each: "pairs each prompt with every prompt's END",
     every_position: "a difference at every position",
@@ -245,16 +267,17 @@ def ablated_by_weights(z, head, templates, reference_z, reference_templates):
     return torch.cat([z[:, :, :head], mean[:, :, None].float(), z[:, :, head + 1 :]], dim=2)
 
 
-def ablated_by_index_add(z, head, templates, reference_z, reference_templates):
-    size = int(max(templates.max(), reference_templates.max())) + 1
-    sums = torch.zeros(size, *reference_z.shape[1:]).index_add(0, reference_templates, reference_z)
-    counts = reference_templates.bincount(minlength=size)
+def ablated_by_dictionary(z, head, templates, reference_z, reference_templates):
+    outputs = {}
+    for template, output in zip(reference_templates.tolist(), reference_z[:, :, head], strict=True):
+        outputs.setdefault(template, []).append(output)
     answer = z.clone()
-    answer[:, :, head] = (sums[:, :, head] / counts[:, None, None])[templates]
+    for i, template in enumerate(templates.tolist()):
+        answer[i, :, head] = sum(outputs[template]) / len(outputs[template])
     return answer
 
 
-ABLATIONS = (ablated_by_loop, ablated_by_prompt, ablated_by_weights, ablated_by_index_add)
+ABLATIONS = (ablated_by_loop, ablated_by_prompt, ablated_by_weights, ablated_by_dictionary)
 
 
 @pytest.mark.parametrize("solution", ABLATIONS)
@@ -355,6 +378,43 @@ def quantile(z, r, h, mine, theirs):
     return r[theirs][:, :, h].quantile(0.5, dim=0)
 
 
+def index_add(z, head, templates, reference_z, reference_templates):
+    size = int(max(templates.max(), reference_templates.max())) + 1
+    sums = torch.zeros(size, *reference_z.shape[1:]).index_add(0, reference_templates, reference_z)
+    counts = reference_templates.bincount(minlength=size)
+    answer = z.clone()
+    answer[:, :, head] = (sums[:, :, head] / counts[:, None, None])[templates]
+    return answer
+
+
+def places_in_a_table(z, head, templates, reference_z, reference_templates):
+    table = torch.zeros(int(reference_templates.max()) + 1, *z.shape[1:])
+    for template in range(len(table)):
+        if (reference_templates == template).any():
+            table[template] = reference_z[reference_templates == template].mean(0)
+    answer = z.clone()
+    answer[:, :, head] = table[templates][:, :, head]
+    return answer
+
+
+def numbered_apart(z, head, templates, reference_z, reference_templates):
+    groups = [reference_z[reference_templates == kind] for kind in reference_templates.unique()]
+    table = torch.stack([group.mean(0) for group in groups])
+    answer = z.clone()
+    answer[:, :, head] = table[templates.unique(return_inverse=True)[1]][:, :, head]
+    return answer
+
+
+def two_numbers(z, head, *rest):
+    answer, right = z.clone(), ablated_by_loop(z, head, *rest)
+    answer[:, :, head, 0], answer[:, :, head, 1] = right[:, :, head, 0], right[:, :, head, 1]
+    return answer
+
+
+def another_head(z, head, *rest):
+    return ablated_by_loop(z, (head + 1) % z.shape[2], *rest)
+
+
 WRONG_ABLATIONS = {
     "zero": (mistaken(lambda z, r, h, m, t: 0), "You set the head to zero"),
     "all templates": (
@@ -406,6 +466,11 @@ WRONG_ABLATIONS = {
     "in place": (overwritten, "changes its input `z` in place"),
     "resample": (resampled, "That is a resample ablation"),
     "resample from any": (resampled_from_any_template, "That is a resample ablation"),
+    "index_add": (index_add, "templates 5, -2 and 9"),
+    "places in a table": (places_in_a_table, "for places in a table"),
+    "numbered apart": (numbered_apart, "apart from each other"),
+    "two numbers": (two_numbers, "head 0 of 3"),
+    "another head": (another_head, "You replace head 0, and head 1 is to be knocked out"),
     "constants": (numbers_of_the_templates, "numbers or shapes of one example"),
     "constant head": (always_head_one, "numbers or shapes of one example"),
 }

@@ -105,7 +105,20 @@ WRONG = {
     "worth of the coalitions with": lambda w, p: torch.stack(
         [w[c] for c in range(len(w)) if c >> p & 1]
     ).mean(),
-    "right before, and wrong for player 2": lambda w, p: (
+    "You leave out the empty coalition": lambda w, p: by_sizes(w, p) - added(w, p)[0] / players(w),
+    "the coalition of all others": lambda w, p: by_sizes(w, p) - added(w, p)[-1] / players(w),
+    "in one order only": lambda w, p: w[2 ** (p + 1) - 1] - w[2**p - 1],
+    "with its sign": lambda w, p: (
+        added(w, p).abs()
+        * weights(w, p, lambda s, n: factorial(s) * factorial(n - 1 - s) / factorial(n))
+    ).sum(),
+    "in equal parts": lambda w, p: (w[-1] - w[0]) / players(w),
+    "values of all players": lambda w, p: torch.stack([by_sizes(w, i) for i in range(players(w))]),
+    "Your value differs": lambda w, p: round(by_coalitions(w, p), 2),
+    "value differs from": lambda w, p: int(by_coalitions(w, p)),
+    "wrong for player 2 of four": lambda w, p: by_sizes(w, p) * {3: 1.0, 5: 1.0}.get(players(w), 2),
+    "whatever `player` is": lambda w, p: by_sizes(w, 0),
+    "right for player 1 of three, and wrong for player 2": lambda w, p: (
         by_sizes(w, p) if p < 2 else added(w, p).mean() + 1
     ),
     "returns None": lambda w, p: None,

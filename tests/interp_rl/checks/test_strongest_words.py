@@ -12,8 +12,26 @@ def by_topk(values, words, names, label, n):
 
 
 def by_sorted(values, words, names, label, n):
+    column = values[:, names.index(label)].tolist()
+    pairs = sorted(zip(column, words, strict=True), reverse=True)  # equal values by word
+    return [word for _, word in pairs[:n]]
+
+
+def by_dictionary(values, words, names, label, n):
     column = dict(zip(words, values[:, names.index(label)].tolist(), strict=True))
     return sorted(column, key=column.get, reverse=True)[:n]
+
+
+def by_sums(values, words, names, label, n):
+    total = dict.fromkeys(words, 0.0)
+    for word, value in zip(words, values[:, names.index(label)].tolist(), strict=True):
+        total[word] += value
+    return sorted(total, key=total.get, reverse=True)[:n]
+
+
+def by_place_of_value(values, words, names, label, n):
+    column = values[:, names.index(label)].tolist()
+    return [words[column.index(value)] for value in sorted(column, reverse=True)[:n]]
 
 
 def by_argsort(values, words, names, label, n):
@@ -44,6 +62,24 @@ WRONG = {
     "absolute values, so that": lambda v, w, k, label, n: top(column(v, k, label).abs(), w, n),
     "speak most against": lambda v, w, k, label, n: top(-column(v, k, label), w, n),
     "in the wrong order": lambda v, w, k, label, n: by_topk(v, w, k, label, n)[::-1],
+    "other classes. Only": lambda v, w, k, label, n: top(
+        column(v, k, label) - (v.sum(1) - column(v, k, label)) / 2, w, n
+    ),
+    "A dictionary with words as keys": by_dictionary,
+    "add up the values of a word": by_sums,
+    "wrong for words of equal values": by_place_of_value,
+    "You return 2 words; 3 are asked for": lambda v, w, k, label, n: [
+        word for word in by_topk(v, w, k, label, n) if column(v, k, label)[w.index(word)] > 0
+    ],
+    "wrong for other classes": lambda v, w, k, label, n: top(
+        v[:, ["anger", "joy", "fear"].index(label)], w, n
+    ),
+    "also of a single word": lambda v, w, k, label, n: (
+        by_topk(v, w, k, label, n) if n > 1 else by_topk(v, w, k, label, n)[0]
+    ),
+    "You return lists": lambda v, w, k, label, n: list(
+        zip(by_topk(v, w, k, label, n), column(v, k, label).topk(n).values.tolist(), strict=True)
+    ),
     "first words of the text": lambda v, w, k, label, n: w[:n],
     "highest value over all classes": lambda v, w, k, label, n: top(v.max(1).values, w, n),
     "mean over the classes": lambda v, w, k, label, n: top(v.mean(1), w, n),

@@ -63,6 +63,31 @@ WRONG = {
     "softmax over the positions": lambda x, t: x.log_softmax(1)[:, -len(t) - 1 : -1][
         :, torch.arange(len(t)), t
     ],
+    "softmax over the texts": lambda x, t: at(x, t, 1)[0].log_softmax(0)[
+        :, torch.arange(len(t)), t
+    ],
+    "softmax over the positions of the target": lambda x, t: at(x, t, 1)[0].log_softmax(1)[
+        :, torch.arange(len(t)), t
+    ],
+    "softmax over the target's tokens": lambda x, t: (
+        at(x, t, 1)[0][:, :, t].log_softmax(-1).diagonal(dim1=1, dim2=2)
+    ),
+    "after you have chosen them": lambda x, t: at(x, t, 1)[0][
+        :, torch.arange(len(t)), t
+    ].log_softmax(-1),
+    "pair each position": lambda x, t: at(x, t, 1)[0].log_softmax(-1)[:, :, t],
+    "from token to token": lambda x, t: by_index(x, t).cumsum(-1),
+    "from the last position": lambda x, t: x[:, -1].log_softmax(-1)[:, t],
+    "has lost its last axis": lambda x, t: by_index(x, t).squeeze(),
+    "one of them twice": lambda x, t: (
+        at(x, t, 1)[0]
+        .reshape(-1, 11)
+        .log_softmax(-1)
+        .view(len(x), -1, 11)[:, torch.arange(len(t)), t]
+    ),
+    "a target of three tokens": lambda x, t: x[:, 3 : 3 + len(t)].log_softmax(-1)[
+        :, torch.arange(len(t)), t
+    ],
     "before its first token": lambda x, t: x[:, -len(t) - 1].log_softmax(-1)[:, t],
     "finds likeliest": lambda x, t: x[:, -len(t) - 1 : -1].log_softmax(-1).max(-1).values,
     "in place": lambda x, t: by_index(x.sub_(1.0), t),

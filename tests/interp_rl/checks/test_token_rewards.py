@@ -49,12 +49,25 @@ def at_end(s, m):
     return paid(s, m, m.sum(1) - 1)
 
 
+def in_all_rows(scores, rewards, mask):
+    rewards[:, mask.sum(1) - 1] += scores
+    return rewards
+
+
 WRONG = {
     "sign of the penalty": lambda s, p, q, m, b: at_end(s, m) + b * (p - q) * m,
     "stands in the last column": lambda s, p, q, m, b: (
         paid(s, m, torch.full((len(s),), m.shape[1] - 1)) - b * (p - q) * m
     ),
     "one place too late": lambda s, p, q, m, b: paid(s, m, m.sum(1)) - b * (p - q) * m,
+    "one place too early": lambda s, p, q, m, b: paid(s, m, m.sum(1) - 2) - b * (p - q) * m,
+    "where the first response ends": lambda s, p, q, m, b: (
+        paid(s, m, m[0].sum().expand(len(s)) - 1) - b * (p - q) * m
+    ),
+    "score in all rows": lambda s, p, q, m, b: in_all_rows(s, -b * (p - q) * m, m),
+    "divide the score among": lambda s, p, q, m, b: (s / m.sum(1))[:, None] * m - b * (p - q) * m,
+    "range from -1 to 1": lambda s, p, q, m, b: by_index(s.clamp(-1, 1), p, q, m, b),
+    "differ from the right ones": lambda s, p, q, m, b: by_index(s.clamp(min=0), p, q, m, b),
     "score at every token": lambda s, p, q, m, b: (s[:, None] - b * (p - q)) * m,
     "score at every column": lambda s, p, q, m, b: s[:, None] - b * (p - q) * m,
     "score at the first token": lambda s, p, q, m, b: (

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from interp_rl.attribution import Classifier
+from interp_rl.checks.hidden import hidden_inputs
 from interp_rl.checks.section5 import check_wrap_classifier
 
 
@@ -71,6 +72,8 @@ def unmasked(texts, model, tokenizer):
 
 WRONG = {
     "You return logits": logits,
+    "of their sigmoid": lambda *a: torch.logit(logits(*a).sigmoid()),
+    "a single text has p = 1": lambda *a: torch.logit(logits(*a).softmax(0)),
     "You return probabilities": lambda *a: logits(*a).softmax(-1),
     "You return log probabilities": lambda *a: logits(*a).log_softmax(-1),
     "sign is reversed": lambda *a: -by_logit(*a),
@@ -94,6 +97,14 @@ def test_each_mistake_has_its_message(message):
     result = check_wrap_classifier(WRONG[message])
     assert not result.passed
     assert message in result.message
+
+
+def test_single_precision_is_enough_for_any_secret():
+    """Where p is near 1, log odds have few digits; the model's outputs keep away from there."""
+    for number in range(60):
+        with hidden_inputs(f"secret {number}"):
+            result = check_wrap_classifier(by_logit)
+        assert result.passed, (number, result)
 
 
 def test_the_transpose_is_told():

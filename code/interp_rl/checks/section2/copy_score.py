@@ -27,7 +27,7 @@ def check_copy_score(fn: Student) -> None:
     Args:
         fn: Your function `copy_score(stream, names, W_V, W_O, W_U, b_U)`.
     """
-    _require_score(fn, _head(300, d_model=6, d_head=6, vocabulary=24, seed=0))
+    _require_score(fn, _head(300, d_model=6, d_head=6, vocabulary=24, seed=6))
     others = {
         "7 names": _head(7, d_model=8, d_head=3, vocabulary=12, seed=2),
         "500 names and a vocabulary of 40": _head(500, d_model=5, d_head=2, vocabulary=40, seed=3),
@@ -127,6 +127,24 @@ def _mistakes(
         "You add the stream to what the head writes. Take what the head alone writes.": (
             _share(_norm(stream + written) @ W_U + b_U, names)
         ),
+        "You return a percentage. The share goes from 0 to 1.": 100 * hits.mean(),
+        "You divide by the five places, too. A name is found or not: `.any(-1)`, then the mean.": (
+            hits.mean() / 5
+        ),
+        "You take the negative of what the head writes. That is asked of heads which lower a name; "
+        "here the write counts as it is.": _share(_norm(-written) @ W_U + b_U, names),
+        "You count a name only if it is among the four highest. The fifth counts, too.": (
+            _share(logits, names, top=4)
+        ),
+        "You count the names among the six highest logits. Take the five highest: `topk(5)`.": (
+            _share(logits, names, top=6)
+        ),
+        "You take a LayerNorm of the value too, between `W_V` and `W_O`. There is one before the "
+        "head and one before the unembedding.": (
+            _share(_norm(_norm(read @ W_V) @ W_O) @ W_U + b_U, names)
+        ),
+        "You compare the names with each other alone. The five highest are those of the whole "
+        "vocabulary.": _share(logits[:, names], torch.arange(len(names))),
         "You use one hit for all: the score is 1 if any name is found. It is the share of names "
         "that are found.": hits.max(),
         "You return the number of names that are found. Return their share: `.mean()`.": hits.sum(),

@@ -44,15 +44,15 @@ def check_faithfulness(fn: Student) -> None:
     )
     nothing = _example([], layers=2, heads=2, prompts=2, length=3, seed=5)
     for inputs, what in (
-        (other, "4 nodes, 3 layers of 3 heads"),
-        (nothing, "a circuit without nodes"),
+        (other, "4 nodes, 3 layers of 3 heads. Does it contain numbers of one example?"),
+        (nothing, "a circuit without nodes."),
     ):
         try:
             _compare_gap(fn(*inputs), *inputs)
         except Wrong as wrong:
             wrong.message = (
                 "Your function is right on a circuit of 2 nodes in 2 layers, and wrong on "
-                f"{what}. Does it contain numbers of one example? {wrong.message}"
+                f"{what} {wrong.message}"
             )
             raise
 
@@ -97,7 +97,13 @@ def _compare_gap(
     circuit: list[_Node],
     positions: dict[str, Int[Tensor, " prompt"]],
 ) -> None:
-    whole = run(lambda z, layer: z)
+    intact: dict[int, Tensor] = {}
+
+    def look(z: Tensor, layer: int) -> Tensor:
+        intact[layer] = z
+        return z
+
+    whole = run(look)
     at_nodes, everywhere = (_kept(circuit, positions, spread) for spread in (False, True))
 
     def left(kept: _Keep, off: Tensor = means, *, inside: bool = True) -> Tensor:
@@ -109,6 +115,29 @@ def _compare_gap(
 
         return run(edit)
 
+    def seen_alone(z: Tensor, off: Tensor, layer: int) -> Tensor:
+        """The nodes, and all outputs of a layer that has none."""
+        empty = all(node[0] != layer for node in circuit)
+        return torch.full(z.shape[:3], True) if empty else at_nodes(z, off, layer)
+
+    def at_all_positions(z: Tensor, off: Tensor, layer: int) -> Tensor:
+        """The nodes, with the positions of all prompts in every prompt."""
+        keep = at_nodes(z, off, layer)
+        for node_layer, head, name in circuit:
+            if node_layer == layer:
+                keep[:, positions[name], head] = True
+        return keep
+
+    def all_heads(z: Tensor, off: Tensor, layer: int) -> Tensor:
+        """The positions of the nodes, in every head."""
+        return at_nodes(z, off, layer).any(2, keepdim=True).expand(z.shape[:3])
+
+    def last_position(z: Tensor, off: Tensor, layer: int) -> Tensor:
+        """The nodes of a head at one position, where a head has several."""
+        named = {(node[0], node[1]): node[2] for node in circuit}
+        kept = [(*node, name) for node, name in named.items()]
+        return _kept(kept, positions, False)(z, off, layer)
+
     def gap(scores: Tensor) -> Tensor:
         return (whole.mean() - scores.mean()).abs()
 
@@ -117,6 +146,30 @@ def _compare_gap(
     flat = means.mean(2, keepdim=True).expand_as(means)
     own_row_only = {name: at[:1].expand_as(at) for name, at in positions.items()}
     mistakes = {
+        "You leave a layer alone if the circuit has no node in it. Everything outside the circuit "
+        "is replaced by its mean, in every layer.": gap(left(seen_alone)),
+        "`z[:, positions[name], head]` takes the positions of all prompts in every prompt. Index "
+        "with a row for each prompt: `z[torch.arange(n), positions[name], head]`.": (
+            gap(left(at_all_positions))
+        ),
+        "You keep all heads at the position of a node. A node is one head.": gap(left(all_heads)),
+        "You keep a head at one position only. It may stand in the circuit at several.": (
+            gap(left(last_position))
+        ),
+        "You put the nodes' outputs of the intact model back. What later layers of the circuit "
+        "read has changed: keep the `z` that your function is given.": gap(
+            run(
+                lambda z, layer: torch.where(
+                    at_nodes(z, means, layer)[..., None], intact[layer], means[layer]
+                )
+            )
+        ),
+        "You use the means of the first layer in every layer: `means[layer]`.": (
+            gap(left(at_nodes, means[:1].expand_as(means)))
+        ),
+        "You use the means of the first prompt for all prompts. Row i belongs to prompt i.": (
+            gap(left(at_nodes, means[:, :1].expand_as(means)))
+        ),
         "You knock out the circuit and keep the rest. F(C) is the other way round: everything "
         "outside the circuit is replaced by its mean, and the circuit's nodes stay.": gap(
             left(at_nodes, inside=False)

@@ -68,6 +68,14 @@ def _mistakes(
     right = _fit(position, token, measured)
     no_constant = _solve([position, token], measured)
     alone = [_solve([one, signal], measured)[1] for signal in (position, token)]
+    constant = measured.mean() - alone[0] * position.mean() - alone[1] * token.mean()
+    centred = _solve([position, token], measured - measured.mean())
+    first = _solve([one, position], measured)
+    second = _solve([one, token], measured - first[1] * position)
+    halves = [
+        (measured[signal > 0].mean() - measured[signal < 0].mean()) / 2
+        for signal in (position, token)
+    ]
     products = [(signal * measured).sum() for signal in (position, token)]
     scaled = [p / s.square().sum() for p, s in zip(products, (position, token), strict=True)]
     fitted = right[0] + right[1] * position + right[2] * token
@@ -90,6 +98,21 @@ def _mistakes(
         "You fit each slope by itself, as if there were no other signal. Where the agreements are "
         "correlated, one slope then takes a part of the other: fit all three together.": (
             torch.stack([measured.mean(), *alone])
+        ),
+        "You fit two lines, one for each signal, and the constant afterwards. Where the agreements "
+        "are correlated, one slope then takes a part of the other: fit all three.": (
+            torch.stack([constant, *alone])
+        ),
+        "You fit the position slope first, and the token slope to what is left. Where the "
+        "agreements are correlated, the first slope takes a part of the second: fit all three "
+        "together.": torch.stack([second[0], first[1], second[1]]),
+        "You subtract the mean of the logit differences, and fit the slopes without a constant. "
+        "The constant is that mean only where the agreements have mean 0: fit all three.": (
+            torch.cat([measured.mean()[None], centred])
+        ),
+        "You take each slope as half the difference of two means, for agreements of 1 and -1. That "
+        "is right only where the other signal is the same in both: fit all three together.": (
+            torch.stack([measured.mean(), *halves])
         ),
         "You take each slope as a sum of products over a sum of squares. That is right only where "
         "the agreements have mean 0 and nothing to do with each other: fit all three together.": (

@@ -15,16 +15,16 @@ def check_logit_difference(fn: Student) -> None:
     Args:
         fn: Your function `logit_difference(logits, io_ids, s_ids, end_positions)`.
     """
-    small = _example(ends=(5, 3, 4, 2), positions=8, seed=1)
+    small = _example(ends=(4, 3, 5, 2), positions=8, seed=1)
     compare(fn(*small), _logit_difference(*small), _mistakes(*small))
 
-    other = _example(ends=(3, 6), positions=7, seed=2)
+    other = _example(ends=(3, 6), positions=7, seed=2, vocabulary=12)
     try:
         compare(fn(*other), _logit_difference(*other), _mistakes(*other))
     except Wrong as wrong:
         wrong.message = (
-            "Your function is right on 4 prompts of 8 positions, wrong on 2 of 7. Does it contain "
-            f"numbers or shapes of one example? {wrong.message}"
+            "Your function is right on 4 prompts of 8 positions and 9 tokens, wrong on 2 of 7 and "
+            f"12. Does it contain numbers or shapes of one example? {wrong.message}"
         )
         raise
 
@@ -45,11 +45,11 @@ _Prompts = tuple[
 ]
 
 
-def _example(ends: tuple[int, ...], positions: int, seed: int) -> _Prompts:
-    """Random logits over nine tokens, with one decimal; names and END of each prompt."""
+def _example(ends: tuple[int, ...], positions: int, seed: int, vocabulary: int = 9) -> _Prompts:
+    """Random logits with one decimal; names and END of each prompt."""
     draw_from = generator(seed)
-    logits = torch.randint(-40, 41, (len(ends), positions, 9), generator=draw_from) / 10
-    names = torch.stack([torch.randperm(9, generator=draw_from)[:2] for _ in ends])
+    logits = torch.randint(-40, 41, (len(ends), positions, vocabulary), generator=draw_from) / 10
+    names = torch.stack([torch.randperm(vocabulary, generator=draw_from)[:2] for _ in ends])
     return logits, names[:, 0], names[:, 1], torch.tensor(ends)
 
 
@@ -107,6 +107,13 @@ def _mistakes(
         "and `s_ids`.": at_end[:, io_ids[0]] - at_end[:, s_ids[0]],
         "You use the END position of the first prompt for all prompts. Each prompt has its own "
         "`end_positions`.": _logit_difference(logits, *names, end[:1].expand_as(end)),
+        "You use the latest END of the batch for all prompts. Each prompt has its own "
+        "`end_positions`.": _logit_difference(logits, *names, end.max().expand_as(end)),
+        "You take the softmax over the positions. The logit difference takes the logits as they "
+        "are.": _logit_difference(logits.log_softmax(1), *names, end),
+        "You set negative differences to 0. The sign tells which name the model prefers.": (
+            right.clamp(min=0)
+        ),
         square + "prompt's names. Index with a row for each prompt, `torch.arange(n)`, or use "
         "`gather`.": at_end[:, io_ids] - at_end[:, s_ids],
         square + "prompt's END. `logits[:, end_positions]` takes all the ENDs of each prompt: "

@@ -18,9 +18,11 @@ def check_mean_ablation(fn: Student) -> None:
     small = _outputs((7, 2, 2, 7), (2, 7, 2, 2, 7, 2, 7), positions=2, heads=2, head=1, seed=1)
     _compare_ablation(fn(*small), *small)
 
-    other = _outputs((5, 0, 9), (9, 0, 5, 9, 3, 5, 3), positions=4, heads=3, head=0, seed=2)
+    other = _outputs(
+        (5, -2, 9), (9, -2, 5, 9, 3, 5, 3), positions=4, heads=3, head=0, seed=2, d_head=3
+    )
     one = _outputs((1,), (1, 1, 4), positions=3, heads=2, head=1, seed=3)
-    for inputs, what in ((other, "3 prompts of 3 templates, head 0 of 3"), (one, "1 prompt")):
+    for inputs, what in ((other, "templates 5, -2 and 9, head 0 of 3"), (one, "1 prompt")):
         try:
             _compare_ablation(fn(*inputs), *inputs)
         except Wrong as wrong:
@@ -48,12 +50,14 @@ def _outputs(
     heads: int,
     head: int,
     seed: int,
+    d_head: int = 2,
 ) -> _Ablation:
-    """Random outputs of the heads of one layer, with one decimal, two numbers for each head."""
+    """Random outputs of the heads of one layer, with one decimal."""
     draw_from = generator(seed)
 
     def draw(n_prompts: int) -> Tensor:
-        return torch.randint(-40, 41, (n_prompts, positions, heads, 2), generator=draw_from) / 10
+        shape = n_prompts, positions, heads, d_head
+        return torch.randint(-40, 41, shape, generator=draw_from) / 10
 
     z, reference_z = draw(len(templates)), draw(len(reference_templates))
     return z, head, torch.tensor(templates), reference_z, torch.tensor(reference_templates)
@@ -120,6 +124,11 @@ def _ablation_mistakes(
     median = torch.stack([group.median(0).values for group in groups])
     middle = torch.stack([group.quantile(0.5, dim=0) for group in groups])
     total = torch.stack([group.sum(0) for group in groups])
+    kinds, own_kinds = reference_templates.unique(), templates.unique(return_inverse=True)[1]
+    table = torch.stack([reference_z[reference_templates == kind].mean(0) for kind in kinds])
+    by_place = torch.zeros(int(kinds.max()) + 1, *reference_z.shape[1:])
+    for kind, value in zip(kinds[kinds >= 0].tolist(), table[kinds >= 0], strict=True):
+        by_place[kind] = value
     overall = reference_z.mean(0).expand_as(z)
 
     def put(value: Tensor) -> Tensor:
@@ -165,9 +174,19 @@ def _ablation_mistakes(
         "replaced: the model goes on computing with them.": mean[:, :, head],
         "You use the template of the first prompt for all prompts. Each prompt has its own entry "
         "in `templates`.": put(mean[:1]),
+        "You number the templates of the prompts and those of the reference prompts apart from "
+        "each other. `templates` may lack some of them: compare the entries themselves.": put(
+            table[own_kinds]
+        ),
+        "You take the numbers of the templates for places in a table. They may be any integers, "
+        "also negative ones: compare the entries themselves.": put(by_place[templates]),
         "You subtract the mean. Put it in the place of the output.": put(z - mean),
         "You add the mean to the output. Put it in the place of the output.": put(z + mean),
     }
+    for other in range(z.shape[2]):
+        if other != head:
+            text = f"You replace head {other}, and head {head} is to be knocked out. Heads are "
+            mistakes[text + "counted from 0, on the third axis."] = _with_head(z, other, mean)
     if n_prompts == 1:  # one template only: there is no first one to mistake for the others
         mistakes = {text: value for text, value in mistakes.items() if "first prompt" not in text}
     return mistakes

@@ -148,6 +148,31 @@ class _Experiment:
             "Clean and corrupted are exchanged, and the other heads are not frozen. Run the clean "
             "prompts, with the sender's output from the corrupted run and all other heads' from "
             "the clean one.": self.run(self.sender(self.kept, layer, _head(head)), self.corrupted),
+            "Clean and corrupted are exchanged in the caches: you run the clean prompts with the "
+            "other heads of the corrupted run and the sender's clean output. It is the sender that "
+            "comes from the corrupted run.": self.run(
+                self.frozen(self.other) + self.sender(self.kept, layer, _head(head))
+            ),
+            "You patch the head of this number in every layer. The sender stands in one layer.": (
+                self.run(
+                    [
+                        hook
+                        for i in range(self.layers)
+                        for hook in self.frozen(self.kept, _place(i))
+                        + self.sender(self.other, i, _head(head))
+                    ]
+                )
+            ),
+            "You freeze the MLPs of the later layers too. They are recomputed: a path may lead "
+            "through them.": self.run(
+                held
+                + one
+                + [
+                    hook
+                    for i in range(layer + 1, self.layers)
+                    for hook in self.frozen(self.kept, f"blocks.{i}.hook_mlp_out")
+                ]
+            ),
             "You run the corrupted prompts. Only the sender's output comes from them; the patched "
             "run is a run on the clean prompts.": self.run(held + one, self.corrupted),
             "You freeze the other heads to the corrupted run. They keep what they wrote in the "
@@ -192,9 +217,13 @@ class _Experiment:
             "You freeze the heads of all layers to the outputs of the last layer. A function made "
             "in a loop looks its variables up when it is called, after the loop: use `hook.name`, "
             "or `partial`.": self.run(self.frozen(only_last) + one),
+            "You hold the heads of all layers at the outputs of the last layer, and patch none. A "
+            "function made in a loop looks its variables up when it is called, after the loop: use "
+            "`hook.name`, or `partial`.": self.run(self.frozen(only_last)),
             "You return the change of the logits. Return the logits of the patched run: the metric "
             "is computed from them afterwards.": right - self.clean_logits,
             "You return probabilities. Return the logits.": right.softmax(-1),
+            "You return log-probabilities. Return the logits.": right.log_softmax(-1),
             "You return the logits of the last position alone. Return them for all positions: the "
             "prompts differ in length.": right[:, -1],
         }

@@ -38,8 +38,8 @@ def check_diagnoses(answers: Any) -> None:
     """Checks the fault named for each patient.
 
     Args:
-        answers: The fault of each patient, such as `{"A": "wrong sign", ...}`. Case and spaces
-            around a word make no difference.
+        answers: The fault of each patient, such as `{"A": "wrong sign", ...}`. Case, spaces
+            around a word, and American spelling make no difference.
     """
     if not isinstance(answers, Mapping):
         raise Wrong(
@@ -71,4 +71,5 @@ def check_diagnoses(answers: Any) -> None:
 
 def _fault(value: Any) -> str:
     """A fault as the list spells it, whatever its case; empty where there is none."""
-    return "" if value is None or value is ... else " ".join(str(value).split()).casefold()
+    text = "" if value is None or value is ... else " ".join(str(value).split()).casefold()
+    return text.replace("normalized", "normalised")

@@ -23,8 +23,10 @@ def check_gae(fn: Student) -> None:
         "an episode that terminates": (rewards, values, True, 0.5, 0.8),
         "an episode that is truncated": (rewards, values, False, 0.5, 0.8),
         "an episode of 1 step": (rewards[2:3], values[2:4], False, 0.9, 0.5),
+        "an episode of 1 step that terminates": (rewards[:1], values[2:4], True, 0.9, 0.5),
         "lam = 1": (rewards, values, False, 0.9, 1.0),
         "lam = 0": (rewards, values, True, 0.9, 0.0),
+        "discount = 0": (rewards, values, False, 0.0, 0.9),
     }
     compare_on(fn, examples, _gae, _mistakes)
 
@@ -60,8 +62,20 @@ def _mistakes(
         "You multiply the later errors by `lam` alone. The factor per step is `discount * lam`.": (
             _sums(errors, lam)
         ),
-        "You multiply the later errors by `discount` alone. The factor per step is "
-        "`discount * lam`.": _sums(errors, discount),
+        "You multiply the later errors by `discount` alone, which adds up to the discounted "
+        "rewards minus the value. The factor per step is `discount * lam`.": (
+            _sums(errors, discount)
+        ),
+        "`discount` and `lam` have changed places.": (
+            _gae(rewards, values, terminated, lam, discount)
+        ),
+        "You leave out the discount: every factor `discount` is 1.": (
+            _gae(rewards, values, terminated, 1.0, lam)
+        ),
+        "You leave out every next value because the episode terminated. Only the value after the "
+        "last step is left out: the steps before it were followed by another state.": (
+            _sums(rewards - now, discount * lam)
+        ),
         "You return the one-step errors. Add the later ones, multiplied by `discount * lam` for "
         "each step.": errors,
         "The next value is not discounted in your one-step error, `r + discount * V(next) - V(now)`"
@@ -76,4 +90,6 @@ def _mistakes(
             _sums(errors.flip(0), discount * lam).flip(0)
         ),
         "You return the rewards-to-go, without the critic.": _sums(rewards, discount),
+        "You add up the rewards, and leave out the critic. The one-step error is "
+        "`r + discount * V(next) - V(now)`.": _sums(rewards, discount * lam),
     }

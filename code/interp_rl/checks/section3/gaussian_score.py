@@ -17,9 +17,9 @@ def check_gaussian_score(fn: Student) -> None:
         fn: Your function `gaussian_score(actions, mean, covariance, jacobian)`.
     """
     examples = {
+        "2 actions of dimension 2, 3 parameters": _inputs(2, 2, 3, seed=1),
         "1 action of dimension 2, 2 parameters": _inputs(1, 2, 2, seed=3),
-        "3 actions of dimension 2, 4 parameters": _inputs(3, 2, 4, seed=1),
-        "2 actions of dimension 3, 1 parameter": _inputs(2, 3, 1, seed=2),
+        "3 actions of dimension 3, 1 parameter": _inputs(3, 3, 1, seed=2),
     }
     compare_on(fn, examples, _score, _mistakes)
 
@@ -37,10 +37,10 @@ def _inputs(batch: int, dim: int, n_parameters: int, *, seed: int) -> _Inputs:
     draw_from = generator(seed)
 
     def draw(*shape: int) -> Tensor:
-        return torch.randint(-20, 21, shape, generator=draw_from).double() / 10
+        return torch.randint(-20, 21, shape, generator=draw_from) / 10
 
-    factor = torch.eye(dim).double() + 0.5 * torch.ones(dim, dim).double().tril()
-    covariance = factor @ torch.diag(torch.arange(1, dim + 1).double()) @ factor.T
+    factor = torch.eye(dim) + 0.5 * torch.ones(dim, dim).tril()
+    covariance = factor @ torch.diag(torch.arange(1, dim + 1).float()) @ factor.T
     return draw(batch, dim), draw(batch, dim), covariance, draw(batch, dim, n_parameters)
 
 
@@ -88,6 +88,15 @@ def _mistakes(
         "derivative.": 2 * right,
         "You leave out the Jacobian: this is the gradient with respect to the mean. The chain rule "
         "multiplies by the transposed Jacobian.": solved,
+        "You take the actions as they are. Subtract the mean of the policy.": (
+            _through(jacobian, torch.linalg.solve(covariance, actions.T).T)
+        ),
+        "You use the Jacobian of the first action for all actions. Each has its own.": (
+            _through(jacobian[:1].expand_as(jacobian), solved)
+        ),
+        "You use the mean of the first action for all actions. Each has its own.": _score(
+            actions, mean[:1].expand_as(mean), covariance, jacobian
+        ),
         "You sum over the batch. Return one gradient for each action.": right.sum(0),
         "You take the mean over the batch. Return one gradient for each action.": right.mean(0),
     }

@@ -17,6 +17,10 @@ def check_leave_one_out(fn: Student) -> None:
         fn: Your function `leave_one_out(returns)`.
     """
     examples = {f"{n} episodes": (_returns(n, seed=n),) for n in (4, 2, 7)}
+    examples["episodes of which some have the same return"] = (
+        torch.tensor([1.5, -2.0, 1.5, 4.0, 1.5, -2.0]),
+    )
+    examples["3 episodes with the same return"] = (torch.tensor([2.5, 2.5, 2.5]),)
     compare_on(fn, examples, _leave_one_out, _mistakes)
 
 
@@ -38,6 +42,7 @@ def _mistakes(returns: Float[Tensor, " episode"]) -> dict[str, Tensor]:
     rest = [torch.cat([returns[:i], returns[i + 1 :]]) for i in range(n)]
     median = torch.stack([part.median() for part in rest])
     middle = torch.stack([part.quantile(0.5) for part in rest])
+    different = torch.stack([returns[returns != own].mean() for own in returns])
     return {
         "You subtract the mean of all returns, which contains the episode's own. That shrinks the "
         "expected gradient to (N-1)/N of the right one: take the mean of the others.": (
@@ -65,6 +70,8 @@ def _mistakes(returns: Float[Tensor, " episode"]) -> dict[str, Tensor]:
         "You subtract the median of the others, between the two middle values. Take their mean.": (
             returns - middle
         ),
+        "You leave out every episode with the same return. Leave out the episode itself, by its "
+        "place, and no other.": returns - different,
         "You return a single number. Each episode has its own baseline, without its own return.": (
             mean
         ),

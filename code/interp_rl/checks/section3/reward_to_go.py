@@ -28,10 +28,11 @@ def check_reward_to_go(fn: Student) -> None:
 def _batch(
     lengths: tuple[int, ...], discount: float, *, seed: int
 ) -> tuple[Float[Tensor, "episode time"], Bool[Tensor, "episode time"], float]:
-    """Random rewards, also in the padding."""
+    """Random rewards, also in the padding; positive and negative in turn."""
     draw_from = generator(seed)
     shape = (len(lengths), max(lengths))
     rewards = torch.randint(1, 20, shape, generator=draw_from) / 2
+    rewards[:, 1::2] *= -1
     return rewards, torch.arange(shape[1]) < torch.tensor(lengths)[:, None], discount
 
 
@@ -51,11 +52,14 @@ def _mistakes(rewards: Tensor, mask: Tensor, discount: float) -> dict[str, Tenso
     total = (taken * start).sum(1, keepdim=True)
     padded = _reward_to_go(rewards, everything, discount)
     counted_from_start = _reward_to_go(taken * start, mask, 1.0)
+    backwards = _reward_to_go(taken.flip(1), everything, discount).flip(1)
     return {
         "You take the whole episode's return at each step. Leave out the rewards that came before "
         "the step.": total * mask,
         "You take the rewards up to each step. An action can change only what comes after it: sum "
         "from the step to the end.": taken.cumsum(1) * mask,
+        "You take the discounted rewards up to each step. An action can change only what comes "
+        "after it: sum from the step to the end.": backwards * mask,
         "You leave out the reward of the step itself. It is paid for this action, so the sum "
         "begins with it.": right - taken,
         "The rewards in the padding count in your sums. Set them to zero first: "

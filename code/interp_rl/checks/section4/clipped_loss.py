@@ -50,6 +50,7 @@ def _batch(lengths: tuple[int, ...], *, width: int, clip: float, seed: int) -> _
 
 def _same_policy(lengths: tuple[int, ...], *, width: int, clip: float, seed: int) -> _Batch:
     _, old, advantages, mask, _ = _batch(lengths, width=width, clip=clip, seed=seed)
+    advantages[0, 1] = 0.0  # as good as expected, and a token all the same
     return old.clone(), old, advantages, mask, clip
 
 
@@ -95,6 +96,11 @@ def _mistakes(
     around_zero = difference.exp().clamp(-clip, clip) * advantages
     clipped_log = difference.clamp(-clip, clip).exp() * advantages
     probabilities = log_probs.exp()
+    ratio = difference.exp()
+    from_above = torch.minimum(plain, ratio.clamp(max=1 + clip) * advantages)
+    from_below = torch.minimum(plain, ratio.clamp(min=1 - clip) * advantages)
+    smaller_ratio = torch.minimum(ratio, ratio.clamp(1 - clip, 1 + clip)) * advantages
+    whitened = (advantages - advantages[mask].mean()) / (advantages[mask].std() + 1e-8)
     n = mask.sum()
     right = _loss(log_probs, old_log_probs, advantages, mask, clip)
     return {
@@ -112,6 +118,19 @@ def _mistakes(
         "You clip the log-ratio. Clip the ratio itself, after `exp`.": -torch.minimum(
             plain, clipped_log
         )[mask].mean(),
+        "You clip the ratio from above only. It has two limits: `clamp(1 - clip, 1 + clip)`.": (
+            -from_above[mask].mean()
+        ),
+        "You clip the ratio from below only. It has two limits: `clamp(1 - clip, 1 + clip)`.": (
+            -from_below[mask].mean()
+        ),
+        "You take the smaller of the two ratios, and multiply by the advantage afterwards. With a "
+        "negative advantage the smaller ratio gives the larger term: multiply first.": (
+            -smaller_ratio[mask].mean()
+        ),
+        "You whiten the advantages, too. That is a step of its own, before this one.": _loss(
+            log_probs, old_log_probs, whitened, mask, clip
+        ),
         "You clip the product of ratio and advantage. Clip the ratio, then multiply.": (
             -torch.minimum(plain, plain.clamp(1 - clip, 1 + clip))[mask].mean()
         ),

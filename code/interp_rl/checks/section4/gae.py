@@ -23,6 +23,7 @@ def check_gae(fn: Student) -> None:
         ),
         "discount 1 and lam 0.95": _batch((4, 6), width=6, discount=1.0, lam=0.95, seed=2),
         "lam 0": _batch((2, 3), width=3, discount=0.9, lam=0.0, seed=3),
+        "discount 0": _batch((2, 3), width=3, discount=0.0, lam=0.9, seed=4),
     }
     compare_on(fn, examples, _gae, _mistakes)
 
@@ -74,6 +75,9 @@ def _mistakes(
     means = right.sum() / mask.sum()
     deviation = ((right - means).square() * mask).sum() / mask.sum()
     from_start = _sums(errors.flip(1), factor).flip(1)
+    half_masked = _sums(rewards + discount * _next(known) - values, factor)
+    around = (rewards + discount * known.roll(-1, 1) - known) * mask
+    at_width = discount * known * (torch.arange(mask.shape[1]) == mask.shape[1] - 1)
     return {
         "The value behind the last token counts in its one-step error, though it is that of "
         "padding. Nothing follows a complete response: set the values of the padding to zero "
@@ -86,6 +90,16 @@ def _mistakes(
         "zero there before you begin.": values_leak * mask,
         "You mask the rewards and not the values, so that values of the padding count, and the "
         "padding is not 0. Set both to zero there before you begin.": values_leak,
+        "You mask the next values alone, so that rewards and values of the padding leak into your "
+        "sums. Set them to zero there before you begin.": half_masked * mask,
+        "Behind the last column your next value is that of the first one: `roll` goes around. "
+        "Nothing follows a complete response: that value is zero.": _sums(around, factor) * mask,
+        "Behind the last column your next value is that of the last token itself. Nothing follows "
+        "a complete response: that value is zero.": _sums(errors + at_width, factor) * mask,
+        "`discount` and `lam` have changed places.": _gae(rewards, values, mask, lam, discount),
+        "You leave out the discount: every factor `discount` is 1.": (
+            _gae(rewards, values, mask, 1.0, lam)
+        ),
         "The value behind the last token is that of the last token itself. Nothing follows a "
         "complete response: that value is zero.": _sums(errors + discount * known * last, factor)
         * mask,

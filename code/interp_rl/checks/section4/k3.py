@@ -21,6 +21,10 @@ def check_k3(fn: Student) -> None:
         "2 responses of 3 tokens": (policy.log(), reference.log()),
         "1 token": (policy[:1, :1].log(), reference[:1, :1].log()),
         "a row of tokens": (policy.flatten().log(), reference.flatten().log()),
+        "tokens that one of the two models hardly ever draws": (
+            torch.tensor([[-14.0, -0.2], [-0.1, -3.0]]),
+            torch.tensor([[-0.1, -14.0], [-7.0, -0.5]]),
+        ),
     }
     compare_on(fn, examples, _k3, _mistakes)
 

@@ -20,6 +20,10 @@ def check_rloo_advantages(fn: Student) -> None:
         "2 prompts with 3 responses each": (rewards[:6], 3),
         "6 prompts with 2 responses each": (rewards, 2),
         "1 prompt with 4 responses": (rewards[:4], 4),
+        "prompts of which some responses have the same reward": (
+            torch.tensor([1.0, 1.0, -2.0, 0.5, 3.0, 0.5, -1.0, -1.0, -1.0]),
+            3,
+        ),
     }
     compare_on(fn, examples, _rloo, _mistakes)
 
@@ -38,6 +42,7 @@ def _mistakes(rewards: Float[Tensor, " sample"], n_per_prompt: int) -> dict[str,
     means, sums = groups.mean(1, keepdim=True), groups.sum(1, keepdim=True)
     deviation = groups.std(1, keepdim=True)
     columns = rewards.reshape(k, -1)
+    different = [own - group[group != own].mean() for group in groups for own in group]
     mixed = (columns - columns.mean(0)) * k / (k - 1)
     return {
         "You subtract the mean of all responses to the prompt, which contains the response's own "
@@ -72,6 +77,10 @@ def _mistakes(rewards: Float[Tensor, " sample"], n_per_prompt: int) -> dict[str,
         "You subtract the sum of the others. Divide it by their number.": (
             groups - (sums - groups)
         ).flatten(),
+        "You leave out every response with the same reward. Leave out the response itself, by its "
+        "place, and no other.": torch.stack(different),
+        "You subtract the mean over the prompts, of the responses in the same place. Take the mean "
+        "of the other responses to the same prompt.": (groups - groups.mean(0)).flatten(),
         "You subtract the best of the group. Take the mean of the others.": (
             groups - groups.max(1, keepdim=True).values
         ).flatten(),

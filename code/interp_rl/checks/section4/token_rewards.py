@@ -31,10 +31,11 @@ _Batch = tuple[
 
 
 def _batch(lengths: tuple[int, ...], *, width: int, beta: float, seed: int) -> _Batch:
-    """Random numbers, also in the padding."""
+    """Random numbers, also in the padding; the scores are positive and negative in turn."""
     shape = (len(lengths), width)
+    signs = 1 - 2 * (torch.arange(len(lengths)) % 2)
     return (
-        numbers(len(lengths), seed=seed, low=0.1, high=1.0),
+        numbers(len(lengths), seed=seed, low=2.0, high=9.0) * signs,
         numbers(*shape, seed=seed + 10, low=-3.0, high=-0.2),
         numbers(*shape, seed=seed + 20, low=-3.0, high=-0.2),
         mask_of(lengths, width=width),
@@ -66,6 +67,7 @@ def _mistakes(
     last_column = _paid(scores, mask, first + width - 1)
     k3 = torch.exp(-ratio) - 1 + ratio
     probabilities = log_probs.exp() - reference_log_probs.exp()
+    in_all_rows = torch.zeros(width).index_put((lengths - 1,), scores)
     return {
         "The sign of the penalty is reversed: you pay the policy for moving away. Subtract beta "
         "times (policy minus reference).": at_end + penalty,
@@ -73,6 +75,19 @@ def _mistakes(
         "pay it at the last token with `mask` True.": last_column - penalty,
         "The score stands one place too late, in the padding. The last token of a response with n "
         "tokens has the number n - 1.": _paid(scores, mask, lengths) - penalty,
+        "The score stands one place too early. The last token of a response with n tokens has the "
+        "number n - 1.": _paid(scores, mask, lengths - 2) - penalty,
+        "You pay all scores where the first response ends. Each response has its own last token.": (
+            _paid(scores, mask, lengths[:1].expand_as(lengths) - 1) - penalty
+        ),
+        "You pay each score in all rows: `x[:, ends]` takes the columns of all ends, in every row. "
+        "Index with a row for each response, `x[torch.arange(n), ends]`.": in_all_rows - penalty,
+        "You divide the score among the tokens. It is paid in full, once, at the last token.": (
+            mask * (scores / lengths)[:, None] - penalty
+        ),
+        "You limit the score to the range from -1 to 1. Pay it as it is.": (
+            _paid(scores.clamp(-1, 1), mask, lengths - 1) - penalty
+        ),
         "You pay the score at every token. It is paid once, at the last token of the response: "
         "otherwise long texts earn more.": scores[:, None] * mask - penalty,
         "You pay the score at every column, also in the padding. It is paid once, at the last "

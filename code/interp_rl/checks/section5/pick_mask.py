@@ -9,14 +9,14 @@ from torch import Tensor
 from interp_rl.checks.framework import Student, Wrong, check, show
 from interp_rl.checks.hidden import reordered
 
-CANDIDATES = ["[PAD]", "...", "[MASK]", "film", "the"]
+CANDIDATES = ["film", "...", "the", "[PAD]", "[MASK]"]
 """The masks of the check."""
 
-ONE = {"[PAD]": -4.0, "...": 0.1, "[MASK]": 0.9, "film": 0.5, "the": 2.5}
+ONE = {"[PAD]": -4.0, "...": 0.1, "[MASK]": 0.55, "film": 0.6, "the": 1.55}
 """Log odds of a text of one mask."""
 
-SLOPE = {"[PAD]": -0.8, "...": 1.1, "[MASK]": -0.2, "film": 0.0, "the": 0.3}
-"""How they change with each further mask."""
+SLOPE = {"[PAD]": -0.8, "...": 1.1, "[MASK]": -0.2, "film": 0.0, "the": -0.3}
+"""How they change with each further mask, so that the nearest to 0 is one below or above it."""
 
 
 @check("5.1b", learned="The base value is an answer too; a good mask makes it undecided.")
@@ -59,19 +59,22 @@ def _judge(answer: object, n_tokens: int, masks: list[str], asked: list[str]) ->
     values = {mask: _value(" ".join([mask] * n_tokens)) for mask in masks}
     single = {mask: _value(mask) for mask in masks}
     right = min(masks, key=lambda mask: abs(values[mask]))
+    if isinstance(answer, str) and answer in masks and not asked:
+        raise Wrong(
+            "Your function returns a mask without asking `f`: on another model another mask may be "
+            "right."
+        )
     if isinstance(answer, str) and answer == right:
-        if not asked:
-            raise Wrong(
-                "Your function returns a mask without asking `f`: on another model another mask "
-                "may be right."
-            )
         return
     texts = {"got": show(answer), "expected": f"{right!r}, of base values {_listed(values)}"}
-    if isinstance(answer, int | Tensor) and not isinstance(answer, bool):
+    value = isinstance(answer, float) or (
+        isinstance(answer, Tensor) and answer.is_floating_point() and answer.numel() == 1
+    )
+    if isinstance(answer, int | Tensor) and not isinstance(answer, bool) and not value:
         raise Wrong(
             "You return the place of the mask in the list. Return the mask itself.", **texts
         )
-    if isinstance(answer, float):
+    if value:
         raise Wrong("You return a base value. Return the mask that has it.", **texts)
     if isinstance(answer, dict | list | tuple):
         raise Wrong("You return several things. Return the one mask, a string.", **texts)
@@ -92,19 +95,34 @@ def _judge(answer: object, n_tokens: int, masks: list[str], asked: list[str]) ->
             "the model says for n masks.",
             **texts,
         )
-    if any(len(text.split()) not in (1, n_tokens) for text in asked):
+    if other := [len(text.split()) for text in asked if len(text.split()) not in (1, n_tokens)]:
         raise Wrong(
-            f"A text of {n_tokens} tokens is masked by {n_tokens} masks; yours have "
-            f"{len(asked[0].split())}.",
+            f"A text of {n_tokens} tokens is masked by {n_tokens} masks; yours have {other[0]}.",
             **texts,
         )
+    if left_out := [mask for mask in masks if " ".join([mask] * n_tokens) not in asked]:
+        raise Wrong(f"You do not ask `f` about the mask {left_out[0]!r}. Try all of them.", **texts)
+    lowest = min(values, key=lambda m: values[m])
+    furthest = max(values, key=lambda m: abs(values[m]))
+    above = [mask for mask in masks if values[mask] > 0]
+    below = [mask for mask in masks if values[mask] < 0]
     guesses = {
+        "You take the lowest base value, or the one that is furthest from 0. Undecided means log "
+        "odds near 0: take the smallest absolute value.": lowest if lowest == furthest else None,
         "You take the lowest base value, the one that speaks most against the class. Undecided "
-        "means log odds near 0: compare absolute values.": min(values, key=lambda m: values[m]),
+        "means log odds near 0: compare absolute values.": lowest,
+        "You take the smallest base value above 0, and leave out those below. One just below 0 is "
+        "undecided, too: compare absolute values.": min(
+            above, key=lambda m: values[m], default=None
+        ),
+        "You take the highest base value below 0, and leave out those above. One just above 0 is "
+        "undecided, too: compare absolute values.": max(
+            below, key=lambda m: values[m], default=None
+        ),
         "You take the highest base value, the one that speaks most for the class. Undecided means "
         "log odds near 0.": max(values, key=lambda m: values[m]),
         "You take the base value that is furthest from 0. A mask should say as little as possible: "
-        "take the smallest absolute value.": max(values, key=lambda m: abs(values[m])),
+        "take the smallest absolute value.": furthest,
         "You look for values near 0.5. These are log odds: undecided is 0.": min(
             values, key=lambda m: abs(values[m] - 0.5)
         ),

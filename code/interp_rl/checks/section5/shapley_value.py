@@ -21,29 +21,31 @@ def check_shapley_value(fn: Student) -> None:
     Args:
         fn: Your function `shapley_value(worth, player)`.
     """
-    # 0 and 1 are worth something together only, 2 by itself
-    (worth,) = rescaled((torch.tensor([1.0, 1.5, 0.0, 5.0, 3.0, 3.5, 4.0, 9.0]),), 0)
+    # 0 and 1 are worth more together, 2 by itself; thirds come out, which no rounding meets
+    (worth,) = rescaled((torch.tensor([1.0, 1.6, 0.0, 5.0, 3.0, 4.5, 4.0, 9.4]),), 0)
     larger = torch.randn(32, generator=generator(3)) * 2
     for what, game, player in (
-        ("player 0 of three", worth, 0),
         ("player 1 of three", worth, 1),
+        ("player 0 of three", worth, 0),
         ("player 2 of three", worth, 2),
         ("player 3 of five", larger, 3),
+        ("player 2 of four", larger[:16], 2),
     ):
         try:
             compare(_as_tensor(fn(game, player)), _shapley(game, player), _mistakes(game, player))
         except Wrong as wrong:
-            if what != "player 0 of three":
+            if what != "player 1 of three":
                 wrong.message = (
-                    f"Your function is right before, and wrong for {what}. {wrong.message}"
+                    f"Your function is right for player 1 of three, and wrong for {what}. "
+                    f"{wrong.message}"
                 )
             raise
 
 
 def _as_tensor(answer: Any) -> Any:
     """A plain number is as good as a tensor of one."""
-    if isinstance(answer, float):
-        return torch.tensor(answer)
+    if isinstance(answer, int | float) and not isinstance(answer, bool):
+        return torch.tensor(float(answer))
     if isinstance(answer, Tensor) and answer.shape == (1,):
         return answer[0]
     return answer
@@ -58,7 +60,11 @@ def _added(worth: Game, player: int) -> tuple[Float[Tensor, " other"], Int[Tenso
 
 
 def _shapley(worth: Game, player: int) -> Float[Tensor, ""]:
-    added, sizes, n = _added(worth, player)
+    return _average(*_added(worth, player))
+
+
+def _average(added: Tensor, sizes: Tensor, n: int) -> Float[Tensor, ""]:
+    """The mean over all orders of what a player adds to the coalitions of these sizes."""
     orders = torch.tensor([factorial(int(s)) * factorial(n - 1 - int(s)) for s in sizes])
     return (added * orders / factorial(n)).sum()
 
@@ -90,6 +96,23 @@ def _mistakes(worth: Game, player: int) -> dict[str, Tensor]:
         "You read the coalitions' numbers from the wrong end: player i is bit i, `c >> i & 1`.": (
             _shapley(other_order, player)
         ),
+        "You leave out the empty coalition. Joining nobody counts, too: c = 0.": (
+            right - added[0] / n
+        ),
+        "You leave out the coalition of all others, the last one that the player can join.": (
+            right - added[-1] / n
+        ),
+        "You let the player join in one order only, 0, 1, 2 and so on. Average over all orders.": (
+            added[2**player - 1]
+        ),
+        "You add up the sizes of what the player adds. Where it takes something away, that counts "
+        "with its sign.": _average(added.abs(), sizes, n),
+        "You divide what all players add together among them in equal parts. Each gets what it "
+        "adds itself.": (worth[-1] - worth[0]) / n,
+        "You return the values of all players. Return that of `player` alone.": torch.stack(
+            [_shapley(worth, other) for other in range(n)]
+        ),
+        "You return the value of player 0, whatever `player` is.": _shapley(worth, 0),
         "You sum over the sizes and forget to divide by their number, n.": torch.stack(
             [part.mean() for part in by_size]
         ).sum(),

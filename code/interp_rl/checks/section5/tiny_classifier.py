@@ -50,4 +50,7 @@ def tiny_classifier() -> Any:
             hidden_dim=32, num_labels=3, pad_token_id=0, initializer_range=0.5,
             attn_implementation="eager",
         )  # fmt: skip
-        return DistilBertForSequenceClassification(config).eval()
+        model = DistilBertForSequenceClassification(config).eval()
+    with torch.no_grad():  # probabilities near 1 have few digits of 1 - p in single precision
+        model.classifier.weight *= 0.5
+    return model

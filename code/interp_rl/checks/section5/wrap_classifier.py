@@ -71,8 +71,9 @@ def _mistakes(texts: np.ndarray) -> dict[str, Tensor]:
     p, right = logits.softmax(-1), _log_odds(logits)
     chosen = right.gather(1, logits.argmax(-1, keepdim=True))
     mistakes = {
-        "You return logits. A logit means something only beside the others: log odds are "
-        "log(p / (1 - p)) with p from the softmax.": logits,
+        "You return logits, or the log odds of their sigmoid, which is the same. A logit means "
+        "something only beside the others: log odds are log(p / (1 - p)) with p from the softmax "
+        "over the classes.": logits,
         "You return probabilities. Their log odds, `torch.logit(p)`, are what words add to; "
         "probabilities are flat near 0 and 1.": p,
         "You take the softmax twice: the second one flattens the probabilities.": (
@@ -95,6 +96,11 @@ def _mistakes(texts: np.ndarray) -> dict[str, Tensor]:
             torch.logit(logits.softmax(0).double(), eps=1e-9).float()
         ),
     }
+    if len(texts) == 1:
+        alone = "You take the softmax over the texts, so that a single text has p = 1 for every "
+        mistakes[alone + "class. It goes over the classes, the last axis."] = torch.full_like(
+            right, torch.inf
+        )
     if len(texts) > 1:
         mistakes |= {
             "You leave out the attention mask, and the model reads the padding of the shorter "
