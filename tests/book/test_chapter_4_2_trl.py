@@ -174,16 +174,25 @@ def test_the_language_holds_while_there_is_a_price_and_not_without(along):
 
 def test_the_text_of_the_table_is_shipped_and_changes_sides_at_the_moderate_price(with_trl, names):
     said, runs = with_trl.glued, names["runs"]
-    places = {"high": 0.3, "moderate": 0.05, "free": 0.0}
-    for key, price in places.items():
-        first = runs.of("ppo", price)[0]
+    places = {
+        "high": ("ppo", 0.3),
+        "moderate": ("ppo", 0.05),
+        "free": ("ppo", 0.0),
+        "rloo": ("rloo", 0.0),
+        "grpo": ("grpo", 0.0),
+    }
+    for key, (method, price) in places.items():
+        first = runs.of(method, price)[0]
         assert first.seed == 0 and said[f"s42t-lab-{key}-text"] == first.texts[0]
         assert said[f"s42t-lab-{key}-score"] == f"{first.scores[0]:.3f}"
-        assert f"| ${price:g}$ | {{glue:text}}`s42t-lab-{key}-text`" in with_trl.text
+        assert (
+            f"| {method.upper()}, ${price:g}$ | {{glue:text}}`s42t-lab-{key}-text`" in with_trl.text
+        )
     before = runs.of("reference")[0]
     assert said["s42t-lab-start-text"] == before.texts[0]
-    for key, liked in {"start": False, "high": False, "moderate": True, "free": True}.items():
-        assert (float(said[f"s42t-lab-{key}-score"]) > 0.5) is liked
+    scores = {key: float(said[f"s42t-lab-{key}-score"]) for key in ("start", *places)}
+    assert max(scores["start"], scores["high"]) < 0.5
+    assert min(scores[key] for key in ("moderate", "free", "rloo", "grpo")) > 0.99
 
 
 # ----- several GPUs
