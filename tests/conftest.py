@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,16 @@ def ioi_model():
 
     torch.set_num_threads(1)
     return models.load_hooked("ioi")
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Where Node is; only where nobody relies on the tests may it be missing."""
+    found = shutil.which("node")
+    if found is None:
+        stop = pytest.fail if os.environ.get("CI") else pytest.skip
+        stop("the laboratories' tests need Node, 20 or later, and there is none on this machine")
+    return found
 
 
 @pytest.fixture(scope="session")

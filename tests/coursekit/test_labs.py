@@ -48,16 +48,19 @@ MODULES = {
 }
 
 
-def run_in_node(script: str) -> str:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no Node on this machine")
-    done = subprocess.run([node, "-e", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+@pytest.fixture
+def run_in_node(node: str) -> Callable[[str], str]:
+    """Runs a script and gives what it prints."""
+
+    def run(script: str) -> str:
+        done = subprocess.run([node, "-e", script], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run
 
 
-def test_modules_become_one_classic_script(sources: Any) -> None:
+def test_modules_become_one_classic_script(sources: Any, run_in_node: Callable[[str], str]) -> None:
     folder = sources(MODULES)
     made = bundle({"lab": folder / "toy/lab.js"}, folder)
     assert made.exports == {"lab": ["start", "load"]}
@@ -105,7 +108,7 @@ def test_comments_are_left_out_and_hold_no_imports(sources: Any) -> None:
     assert "goods" not in made.script and "nothing" not in made.script
 
 
-def test_text_in_a_template_is_no_comment(sources: Any) -> None:
+def test_text_in_a_template_is_no_comment(sources: Any, run_in_node: Callable[[str], str]) -> None:
     text = "export const start = `a\n// b\n/* c */`;\n// no `text\nexport const d = 1;\n"
     folder = sources({"toy/lab.js": text})
     made = bundle({"lab": folder / "toy/lab.js"}, folder)
@@ -144,7 +147,7 @@ def test_data_that_nothing_makes_is_an_error(sources: Any, tmp_path: Path, root:
         publish(tmp_path, "toy", tmp_path / "site")
 
 
-def test_arrays_travel_in_base64() -> None:
+def test_arrays_travel_in_base64(run_in_node: Callable[[str], str]) -> None:
     script = data_script(
         "toy",
         {
@@ -290,7 +293,9 @@ def test_notebooks_and_linter_see_caption_and_fallback(book: Any) -> None:
     assert "Half of ten is five." in [line.text for line in prose_lines(chapter)]
 
 
-def test_the_course_has_laboratories_that_can_be_bundled(root: Path) -> None:
+def test_the_course_has_laboratories_that_can_be_bundled(
+    root: Path, run_in_node: Callable[[str], str]
+) -> None:
     folder = root / "book/labs"
     for name in names(root):
         made = bundle({"ui": folder / "ui.js", "lab": folder / name / "lab.js"}, folder)

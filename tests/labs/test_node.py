@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,16 +16,6 @@ import pytest
 
 HERE = Path(__file__).parent
 FILES = sorted(path.name.removesuffix(".test.mjs") for path in HERE.glob("*.test.mjs"))
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """Where Node is; a reader's machine may have none."""
-    found = shutil.which("node")
-    if found is None:
-        stop = pytest.fail if os.environ.get("CI") else pytest.skip
-        stop("the laboratories' tests need Node, 20 or later, and there is none on this machine")
-    return found
 
 
 def test_there_are_files() -> None:
