@@ -139,12 +139,7 @@ def page_budget(chapter: Chapter) -> PageBudget:
             inside = next((e for e in result.exercises if e.number == block.argument), None)
         elif block.name in ("exercise-end", "solution-end"):
             inside = None
-        elif block.name not in (
-            "hint",
-            "expected",
-            "spoiler-start",
-            "spoiler-end",
-        ):  # read by those who need them
+        elif block.name not in ("hint", "expected"):  # read by those who need them
             _give(effort_of(chapter, block), inside, part, result)
             in_lab = block.name == "lab-start"
     for exercise in result.exercises:

@@ -113,7 +113,7 @@ def lines_of(
     """
     secret: set[str] = set()
     open_text: set[str] = set()
-    openers = ("solution-start", *["spoiler-start"] * spoilers)
+    openers = ("solution-start", "spoiler-start") if spoilers else ("solution-start",)
     inside, counts = False, True
     for block in chapter.blocks:
         if isinstance(block, Text):
